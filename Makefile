@@ -1,0 +1,113 @@
+# make help lists the targets. Every one of them makes the environment that it needs, once: a stamp
+# file in $(VENV) is written only after an install has succeeded, and is older than a changed lock.
+
+PYTHON ?= python3
+VENV ?= .venv
+OUTPUT ?= quickstart_out
+# What is given to pytest, the quickstart or a benchmark: make test ARGS="-k packing"
+ARGS ?=
+# Not in parity.lock, because builds for different machines (CPU, CUDA) share one version number.
+TORCH ?= torch==2.13.0
+# make lock LOCK_FLAGS=--upgrade moves every pin; without it only what setup.py asks for moves.
+LOCK_FLAGS ?=
+UV_VERSION := 0.13.9
+# Files whose names start with an underscore are helpers, not benchmarks.
+BENCH ?= $(sort $(wildcard benchmarks/[a-z]*.py))
+
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip -qq --disable-pip-version-check --no-input
+BASE := $(VENV)/.installed-base
+TEST := $(VENV)/.installed-test
+PARITY := $(VENV)/.installed-parity
+PACKAGE := $(VENV)/.installed-package
+
+.DEFAULT_GOAL := help
+# All installs share one environment, so make -j must not run two of them at once.
+.NOTPARALLEL:
+.PHONY: help install quickstart test test-torch lint format bench lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
+	    awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+install: $(BASE) $(PACKAGE) ## make .venv with the package and what it needs to run
+
+quickstart: $(BASE) $(PACKAGE) ## the whole job on a small embedded corpus, a few minutes on two cores
+	@$(RUN) -m biobert_jax.quickstart --output $(OUTPUT) $(ARGS)
+
+test: $(TEST) $(PACKAGE) ## the tests, without those marked torch, slow or tpu_aot
+	@$(RUN) -m pytest $(ARGS)
+
+test-torch: $(PARITY) $(PACKAGE) ## parity with the PyTorch models; installs torch
+	@HF_HUB_OFFLINE=1 $(RUN) -m pytest -m torch $(ARGS)
+
+lint: $(TEST) ## ruff: rules and format
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+
+format: $(TEST) ## let ruff mend what it can
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+bench: $(TEST) $(PACKAGE) ## the benchmarks; one of them: BENCH=benchmarks/NAME.py
+	@test -n "$(strip $(BENCH))" || { echo "make bench: no benchmark in benchmarks/" >&2; exit 1; }
+	@set -e; for script in $(BENCH); do echo "== $$script"; $(RUN) $$script $(ARGS); done
+
+# One resolution of everything comes first, Beam included, and each lock is cut from it: so that no
+# two locks differ in a pin, and an extra installed later fits what is there. "fewest" gives every
+# Python the same versions.
+COMPILE = $(VENV)/bin/uv pip compile setup.py --quiet --universal --python-version 3.11 \
+    --fork-strategy fewest --generate-hashes --no-emit-index-url --no-emit-find-links \
+    --custom-compile-command "make lock" --extra tf --extra plots
+EVERYTHING := $(VENV)/everything.lock
+
+lock: $(VENV)/.installed-uv ## resolve setup.py anew into requirements/*.lock
+	@if test -f requirements/parity.lock; then cp requirements/parity.lock $(EVERYTHING); fi
+	@echo torch | $(COMPILE) --extra test --extra torch --extra beam --extra gin \
+	    --excludes /dev/stdin $(LOCK_FLAGS) --output-file $(EVERYTHING) >/dev/null
+	@for name in base test parity; do cp $(EVERYTHING) requirements/$$name.lock; done
+	@$(COMPILE) --output-file requirements/base.lock >/dev/null
+	@$(COMPILE) --extra test --output-file requirements/test.lock >/dev/null
+	@echo torch | $(COMPILE) --extra test --extra torch --excludes /dev/stdin \
+	    --output-file requirements/parity.lock >/dev/null
+	@grep -c '==.*\\$$' requirements/base.lock requirements/test.lock requirements/parity.lock | \
+	    sed 's/:/: /; s/$$/ packages/'
+
+clean: ## remove the environments and everything that was generated
+	@rm -rf $(VENV) .ci/venv .ci/out $(OUTPUT) build dist *.egg-info
+	@rm -rf .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "make: $(PYTHON) is missing or older than Python 3.11; name another: make PYTHON=python3.12" >&2; \
+	    exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# test.lock holds all of base.lock, and parity.lock all of test.lock, with the same pins.
+$(BASE): requirements/base.lock $(VENV)/.created
+	@echo "installing $< into $(VENV) (a few minutes the first time)"
+	@$(PIP) install --require-hashes -r $<
+	@touch $@
+
+$(TEST): requirements/test.lock $(VENV)/.created
+	@echo "installing $< into $(VENV) (a few minutes the first time)"
+	@$(PIP) install --require-hashes -r $<
+	@touch $@ $(BASE)
+
+# --no-deps because pip's hash mode would want torch, which others need, in the lock too.
+$(PARITY): requirements/parity.lock $(VENV)/.created
+	@echo "installing $< and $(TORCH) into $(VENV) (a few minutes the first time)"
+	@$(PIP) install --require-hashes --no-deps -r $<
+	@$(PIP) install "$(TORCH)"
+	@touch $@ $(BASE) $(TEST)
+
+# Without build isolation, the package is built with the setuptools of the lock.
+$(PACKAGE): setup.py pyproject.toml | $(BASE)
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-uv: Makefile $(VENV)/.created
+	@$(PIP) install uv==$(UV_VERSION)
+	@touch $@

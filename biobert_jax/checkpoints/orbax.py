@@ -1,0 +1,218 @@
+"""Our checkpoints: Orbax arrays, written asynchronously, under a manifest of SHA-256 sums.
+
+    checkpoints/<step>/params/      the model's parameters (Orbax)
+                       optimizer/   step and optimizer state (Orbax); not in converted checkpoints
+                       vocab.txt    the vocabulary (vocab.model for SentencePiece)
+                       manifest.json
+
+The manifest is written last: a folder without one was never finished and is not a checkpoint.
+Its sums are checked on every restore, since Orbax alone returns wrong values for most flipped
+bits without a word.
+"""
+
+import dataclasses
+import json
+import logging
+import os
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from biobert_jax.config import ModelConfig
+from biobert_jax.corpus.manifest import write_text_atomically
+from biobert_jax.corpus.tokenization import file_sha256
+from biobert_jax.errors import UserError
+
+NAME = "manifest.json"
+FORMAT = "biobert_jax checkpoint 1"
+FOLDER = "checkpoints"
+
+# Orbax logs every save at INFO and its choice of sharding files at WARNING.
+logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a checkpoint is of: enough to use it without its config file.
+
+    `kind` is "pretraining" or "ner"; `labels` are the NER labels in the order of the classifier's
+    outputs; `vocab` is the vocabulary's file name in the checkpoint's folder.
+    """
+
+    kind: str
+    step: int
+    model: ModelConfig
+    vocab: str
+    labels: tuple[str, ...] = ()
+    max_seq_length: int = 512
+
+
+class CheckpointWriter:
+    """Saves into `<workdir>/checkpoints/`, one at a time, in the background; keeps the newest."""
+
+    def __init__(self, workdir: str | os.PathLike, keep: int = 3):
+        self._folder = Path(workdir).absolute() / FOLDER
+        self._keep = max(1, keep)
+        self._savers = {name: ocp.StandardCheckpointer() for name in ("params", "optimizer")}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._finishing: Future | None = None
+
+    def save(self, metadata: Metadata, vocab: Path, params: Any, optimizer: Any) -> None:
+        """Starts a save of arrays that the caller may donate once this returns.
+
+        Waits for the save before it, and raises what went wrong there.
+        """
+        self.wait()
+        path = self._folder / str(metadata.step)
+        shutil.rmtree(path, ignore_errors=True)
+        path.mkdir(parents=True)
+        shutil.copyfile(vocab, path / metadata.vocab)
+        self._savers["params"].save(path / "params", params)
+        self._savers["optimizer"].save(path / "optimizer", optimizer)
+        self._finishing = self._thread.submit(self._finish, path, metadata)
+
+    def wait(self) -> None:
+        """Returns when the save under way is complete.
+
+        Raises:
+          UserError: it failed.
+        """
+        finishing, self._finishing = self._finishing, None
+        if finishing is None:
+            return
+        try:
+            finishing.result()
+        except Exception as error:  # whatever Orbax raises, the run must not go on unsaved
+            raise UserError(
+                f"{self._folder}: the checkpoint could not be saved ({error}): free space or "
+                "mend the folder, and run the same command again to go on from the one before"
+            ) from error
+
+    def close(self) -> None:
+        """Waits for the last save and ends the threads."""
+        self.wait()
+        self._thread.shutdown()
+        for saver in self._savers.values():
+            saver.close()
+
+    def _finish(self, path: Path, metadata: Metadata) -> None:
+        for saver in self._savers.values():
+            saver.wait_until_finished()
+        write_checkpoint_manifest(path, metadata)
+        for step in sorted(_steps(self._folder))[: -self._keep]:
+            remove_checkpoint(self._folder / str(step))
+
+
+def write_checkpoint(path: Path, metadata: Metadata, vocab: Path, params: Any) -> None:
+    """Writes a checkpoint of parameters alone (a converted one), and returns when it is whole."""
+    path = path.absolute()
+    path.mkdir(parents=True)
+    shutil.copyfile(vocab, path / metadata.vocab)
+    with ocp.StandardCheckpointer() as saver:
+        saver.save(path / "params", params)
+    write_checkpoint_manifest(path, metadata)
+
+
+def write_checkpoint_manifest(path: Path, metadata: Metadata) -> None:
+    """Sums every file below `path` and writes the manifest that completes the checkpoint."""
+    files = {name: file_sha256(path / name) for name in _file_names(path)}
+    content = {"format": FORMAT, **dataclasses.asdict(metadata), "files": files}
+    write_text_atomically(path / NAME, json.dumps(content, indent=2) + "\n")
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Deletes a checkpoint, its manifest first, so that a half-deleted one is none."""
+    (path / NAME).unlink(missing_ok=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def is_checkpoint(path: Path) -> bool:
+    """True for a folder that holds a finished checkpoint."""
+    return (path / NAME).is_file() and (path / "params").is_dir()
+
+
+def checkpoints_of(workdir: str | os.PathLike) -> list[Path]:
+    """The finished checkpoints of a workdir, newest first."""
+    folder = Path(workdir).absolute() / FOLDER
+    return [folder / str(step) for step in sorted(_steps(folder), reverse=True)]
+
+
+def read_metadata(path: Path) -> Metadata:
+    """What a checkpoint says of itself.
+
+    Raises:
+      UserError: its manifest cannot be read.
+    """
+    return _parse_manifest(path)[0]
+
+
+def check_files(path: Path) -> list[str]:
+    """What differs between a checkpoint's files and its manifest, one line each."""
+    _, files = _parse_manifest(path)
+    problems = [f"{path / name}: missing" for name in files if not (path / name).is_file()]
+    for name in _file_names(path):
+        if name not in files:
+            problems.append(f"{path / name}: not in the manifest")
+        elif file_sha256(path / name) != files[name]:
+            problems.append(f"{path / name}: its SHA-256 differs from the manifest's")
+    return problems
+
+
+def restore_params(path: Path) -> dict[str, Any]:
+    """A checkpoint's parameters as a nested dict of NumPy arrays, after checking every sum.
+
+    Raises:
+      UserError: a file is missing, changed or unknown.
+    """
+    _require_intact(path)
+    checkpointer = ocp.PyTreeCheckpointer()
+    tree = checkpointer.metadata(path / "params").item_metadata.tree
+    arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
+    return checkpointer.restore(path / "params", restore_args=arguments)
+
+
+def restore_state(path: Path, params: Any, optimizer: Any) -> tuple[Any, Any]:
+    """Restores a training state into the shapes and shardings of two abstract trees.
+
+    Call `check_files` first: this does not look at the sums again.
+    """
+    with ocp.StandardCheckpointer() as loader:
+        return loader.restore(path / "params", params), loader.restore(
+            path / "optimizer", optimizer
+        )
+
+
+def _require_intact(path: Path) -> None:
+    problems = check_files(path)
+    if problems:
+        raise UserError(f"{problems[0]}: the checkpoint is damaged, use another one")
+
+
+def _steps(folder: Path) -> list[int]:
+    if not folder.is_dir():
+        return []
+    return [int(p.name) for p in folder.iterdir() if p.name.isdigit() and is_checkpoint(p)]
+
+
+def _file_names(path: Path) -> list[str]:
+    names = (p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+    return sorted(name for name in names if name != NAME)
+
+
+def _parse_manifest(path: Path) -> tuple[Metadata, dict[str, str]]:
+    try:
+        values = json.loads((path / NAME).read_text(encoding="utf-8"))
+        if values.pop("format") != FORMAT:
+            raise ValueError("another format")
+        files = values.pop("files")
+        values["model"] = ModelConfig(**values["model"])
+        values["labels"] = tuple(values["labels"])
+        return Metadata(**values), files
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path / NAME}: not a checkpoint's manifest ({error})") from error

@@ -1,0 +1,65 @@
+"""Converts a checkpoint between our format (Orbax) and a Hugging Face folder, both ways.
+
+    biobert convert --from downloads/biobert-v1.2 --to checkpoints/biobert --format orbax
+    biobert convert --from runs/ncbi --to ncbi_hf --format hf
+
+A workdir stands for its newest checkpoint. Parameters that one side has and the other has no place
+for are named. TF1 checkpoints are not read in this version.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from biobert_jax.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    parser.add_argument("--from", required=True, dest="source", metavar="CHECKPOINT")
+    parser.add_argument("--to", required=True, dest="target", metavar="DIR")
+    parser.add_argument("--format", required=True, choices=("orbax", "hf"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Converts; the target appears when it is whole."""
+    target = Path(args.target)
+    if target.exists():
+        raise UserError(f"--to {target} exists: choose another folder, or remove it")
+    from biobert_jax.checkpoints import huggingface, load, orbax
+    from biobert_jax.checkpoints.tree import flatten
+
+    checkpoint = load.load_checkpoint(args.source)
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        if args.format == "hf":
+            huggingface.write(
+                temporary, checkpoint.model, checkpoint.params, checkpoint.vocab, checkpoint.labels
+            )
+        else:
+            metadata = orbax.Metadata(
+                checkpoint.kind,
+                checkpoint.step,
+                checkpoint.model,
+                checkpoint.vocab.name,
+                checkpoint.labels,
+                checkpoint.max_seq_length,
+            )
+            orbax.write_checkpoint(temporary, metadata, checkpoint.vocab, checkpoint.params)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    arrays = flatten(checkpoint.params)
+    heads = [name for name in ("pooler", "mlm", "nsp", "classifier") if name in checkpoint.params]
+    print(
+        f"{target}: {sum(array.size for array in arrays.values()):,} parameters, encoder"
+        + "".join(f" + {head}" for head in heads)
+    )
+    missing = [name for name in ("pooler", "mlm", "nsp") if name not in checkpoint.params]
+    if missing and checkpoint.kind != "ner":
+        print(f"{args.source} has no {', '.join(missing)}: initialised anew where they are needed")
+    for name in checkpoint.unexpected:
+        print(f"left out, unknown: {name}", file=sys.stderr)
+    return 0

@@ -1,0 +1,27 @@
+"""Pre-trains BERT on a prepared data set, or goes on from a checkpoint.
+
+    biobert pretrain --config experiments/pretrain_base.py --workdir runs/base \\
+        --config.data.dir=data/pubmed --config.train.num_steps=100000
+
+The same command run again goes on from the newest checkpoint, bit for bit as if it had never
+stopped. Ctrl-C and SIGTERM save first.
+"""
+
+import argparse
+
+from biobert_jax.commands.config_file import add_config_arguments, load_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    add_config_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, and prints the last evaluation."""
+    from biobert_jax.config import PretrainConfig
+    from biobert_jax.training.pretrain import pretrain
+
+    evaluation = pretrain(load_config(args, PretrainConfig), args.workdir)
+    print(f"{args.workdir}: done" + "".join(f"  {k} {v:.4f}" for k, v in evaluation.items()))
+    return 0

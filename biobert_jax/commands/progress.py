@@ -1,0 +1,45 @@
+"""Progress of work that has stages: a bar on a terminal, a line a stage otherwise."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+UNITS = {"tokenize": "B", "write": "rows"}
+
+
+class StageProgress:
+    """Called with (stage, done, total); use it as a context manager to end the last bar."""
+
+    def __init__(self, interval: float = 10.0):
+        self._bar: tqdm | None = None
+        self._stage = ""
+        self._interval = interval
+        self._started = self._last_line = time.monotonic()
+
+    def __enter__(self) -> "StageProgress":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage != self._stage:
+            self.__exit__()
+            self._stage, self._started = stage, time.monotonic()
+            if sys.stderr.isatty():
+                self._bar = tqdm(
+                    total=total, desc=stage, unit=UNITS[stage], unit_scale=True, file=sys.stderr
+                )
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+        elif done >= total or time.monotonic() - self._last_line >= self._interval:
+            self._last_line = time.monotonic()
+            seconds = self._last_line - self._started
+            left = f", {seconds / done * (total - done):.0f} s left" if 0 < done < total else ""
+            print(
+                f"{stage}: {done:,} of {total:,} {UNITS[stage]} in {seconds:.1f} s{left}",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -1,0 +1,51 @@
+"""Checks a prepared data set or a checkpoint against its manifest (sizes, counts, SHA-256).
+
+biobert verify data/pubmed
+biobert verify runs/pretrain                  the newest checkpoint
+biobert verify runs/pretrain/checkpoints/500
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from biobert_jax.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    parser.add_argument("path", metavar="DIR")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints every difference; the exit code is 1 where there is one."""
+    path = Path(args.path)
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder")
+    problems, summary = _verify(path)
+    for problem in problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if not problems:
+        print(summary)
+    return 1 if problems else 0
+
+
+def _verify(path: Path) -> tuple[list[str], str]:
+    from biobert_jax.corpus import manifest as manifests
+
+    is_checkpoint = (path / "params").is_dir() or (path / "checkpoints").is_dir()
+    if not is_checkpoint:
+        from biobert_jax.corpus.records import count_records
+
+        manifest = manifests.read_manifest(path)
+        problems = manifests.check_shards(path, manifest)
+        if not problems:
+            problems = count_records(path, manifest)
+        return problems, (
+            f"{path}: {len(manifest.shards)} shards, {manifest.num_rows:,} rows: all as in the "
+            "manifest"
+        )
+    from biobert_jax.checkpoints import load, orbax
+
+    found, _ = load.find_checkpoint(path)
+    return orbax.check_files(found), f"{found}: every file is as in the manifest"

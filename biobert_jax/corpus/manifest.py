@@ -1,0 +1,129 @@
+"""The manifest of a prepared data set: what it holds, how it was made, and every shard's hash."""
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from biobert_jax.corpus.tokenization import file_sha256
+from biobert_jax.errors import UserError
+
+NAME = "manifest.json"
+FORMAT_VERSION = 1
+SPLITS = ("train", "heldout")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One TFRecord file: its rows, its size in bytes and its SHA-256 in hexadecimal."""
+
+    name: str
+    split: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A data set.
+
+    `num_tokens` counts the pieces of the text, [CLS] and [SEP] not among them. A document cut in
+    two makes two sequences. `fill` is the share of all positions that are not padding.
+
+    `tokenizer` holds `file` (beside the manifest), `kind`, `cased`, `vocab_size`, `sha256` and
+    the ids of the special tokens; `arguments` what `prepare` was called with, `fingerprint` a
+    hash of these and of the files; `failed` the input files left out, with the reason.
+    """
+
+    num_documents: int
+    num_empty_documents: int
+    num_sequences: int
+    num_tokens: int
+    num_rows: int
+    fill: float
+    max_seq_length: int
+    tokenizer: dict[str, Any]
+    arguments: dict[str, Any]
+    fingerprint: str
+    failed: dict[str, str]
+    shards: tuple[Shard, ...]
+    version: int = FORMAT_VERSION
+
+    def split(self, name: str) -> tuple[Shard, ...]:
+        """The shards of "train" or "heldout", in order."""
+        return tuple(shard for shard in self.shards if shard.split == name)
+
+
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Writes the manifest under its name in one step; its presence says the set is complete."""
+    write_text_atomically(
+        directory / NAME, json.dumps(dataclasses.asdict(manifest), indent=2) + "\n"
+    )
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Writes a file under a temporary name, flushes it to the disk and renames it into place."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_manifest(directory: str | os.PathLike) -> Manifest:
+    """Reads a data set's manifest.
+
+    Raises:
+      UserError: no folder or no manifest there (an unfinished run says so); another version;
+        a file that is not a manifest.
+    """
+    directory = Path(directory)
+    path = directory / NAME
+    if not path.is_file():
+        unfinished = (directory / ".work").is_dir()
+        hint = (
+            "its preparation was not finished: run the same `biobert prepare` again"
+            if unfinished
+            else "give a folder that `biobert prepare` wrote"
+        )
+        raise UserError(f"{directory}: no prepared data set here ({NAME} is missing): {hint}")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["version"] != FORMAT_VERSION:
+            raise UserError(
+                f"{path}: version {values['version']}, this program reads {FORMAT_VERSION}: "
+                "prepare the data set anew"
+            )
+        values["shards"] = tuple(Shard(**shard) for shard in values["shards"])
+        return Manifest(**values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not a manifest of `biobert prepare` ({error})") from error
+
+
+def check_shards(directory: Path, manifest: Manifest, *, hashes: bool = True) -> list[str]:
+    """What differs between the manifest and the files, one line each; empty where all is well.
+
+    `hashes` False compares sizes only, which takes no reading.
+    """
+    problems = []
+    for shard in manifest.shards:
+        path = directory / shard.name
+        if not path.is_file():
+            problems.append(f"{path}: missing")
+        elif path.stat().st_size != shard.bytes:
+            problems.append(f"{path}: {path.stat().st_size} bytes, the manifest says {shard.bytes}")
+        elif hashes and file_sha256(path) != shard.sha256:
+            problems.append(f"{path}: its SHA-256 differs from the manifest's")
+    vocab = directory / manifest.tokenizer["file"]
+    if not vocab.is_file():
+        problems.append(f"{vocab}: missing")
+    elif file_sha256(vocab) != manifest.tokenizer["sha256"]:
+        problems.append(f"{vocab}: its SHA-256 differs from the manifest's")
+    return problems

@@ -1,0 +1,53 @@
+"""Runs tasks over a local pool of processes, within bounded memory."""
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from typing import Any
+
+
+def run_tasks(
+    function: Callable[[Any], Any], tasks: Sequence[Any], workers: int
+) -> Iterator[tuple[Any, Any]]:
+    """Yields (task, result) as tasks finish; with one worker, in this process.
+
+    `function` must be importable and tasks picklable. On an error or Ctrl-C, tasks not begun
+    are dropped and the workers ended.
+    """
+    if workers <= 1 or len(tasks) <= 1:
+        for task in tasks:
+            yield task, function(task)
+        return
+    # Spawned, not forked: the Rust and TensorFlow thread pools do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        min(workers, len(tasks)), mp_context=context, initializer=_ignore_interrupt
+    )
+    processes = pool._processes  # noqa: SLF001 - the only way to end them at once
+    try:
+        # A worker holds one task; twice as many in flight keep it from waiting.
+        pending, rest = {}, iter(tasks)
+        for task in rest:
+            pending[pool.submit(function, task)] = task
+            if len(pending) >= 2 * workers:
+                break
+        while pending:
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                task = pending.pop(future)
+                yield task, future.result()
+                following = next(rest, None)
+                if following is not None:
+                    pending[pool.submit(function, following)] = following
+        pool.shutdown()
+    except BaseException:
+        for process in list((processes or {}).values()):
+            process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
+def _ignore_interrupt() -> None:
+    # Ctrl-C reaches every process of the terminal: the parent alone decides what happens.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

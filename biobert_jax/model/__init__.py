@@ -1,0 +1,1 @@
+"""BERT as flax.nnx modules: embeddings, encoder, attention, heads, masking."""

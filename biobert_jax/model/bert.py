@@ -1,0 +1,192 @@
+"""The BERT encoder (Devlin et al. 2019; upstream `modeling.py`) over packed rows.
+
+Shapes: B rows, L positions a row, H hidden size. A row holds several sequences, told apart by
+`sequence_ids` (1, 2, … in order; 0 is padding); positions restart at each of them. A row with one
+sequence is plain BERT. Parameters are float32; activations have `config.dtype`; LayerNorm
+statistics and softmax are float32.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from biobert_jax.config import ModelConfig
+from biobert_jax.model.attention import attention
+from biobert_jax.model.dropout import dropout
+
+ACTIVATIONS = {
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
+    "relu": jax.nn.relu,
+}
+
+
+def dense(config: ModelConfig, features_in: int, features_out: int, *, rngs: nnx.Rngs):
+    """A linear layer with BERT's initialisation: truncated normal kernel, zero bias."""
+    return nnx.Linear(
+        features_in,
+        features_out,
+        kernel_init=nnx.initializers.truncated_normal(config.initializer_range),
+        dtype=jnp.dtype(config.dtype),
+        rngs=rngs,
+    )
+
+
+def layer_norm(config: ModelConfig, *, rngs: nnx.Rngs):
+    """LayerNorm over H. The two-pass variance: BERT's epsilon of 1e-12 forgives nothing."""
+    return nnx.LayerNorm(
+        config.hidden_size,
+        epsilon=config.layer_norm_eps,
+        dtype=jnp.dtype(config.dtype),
+        use_fast_variance=False,
+        rngs=rngs,
+    )
+
+
+def packed_positions(sequence_ids: Array) -> Array:
+    """Position of each token within its own sequence, int32 [B, L]."""
+    index = jnp.arange(sequence_ids.shape[1])
+    previous = jnp.pad(sequence_ids[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+    starts = jnp.where(sequence_ids != previous, index, 0)
+    return index - jax.lax.cummax(starts, axis=1)
+
+
+class Embeddings(nnx.Module):
+    """Word + position + token type, LayerNorm, dropout."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        def table(size):
+            return nnx.Embed(
+                size,
+                config.hidden_size,
+                embedding_init=nnx.initializers.truncated_normal(config.initializer_range),
+                dtype=jnp.dtype(config.dtype),
+                rngs=rngs,
+            )
+
+        self.word_embeddings = table(config.vocab_size)
+        self.position_embeddings = table(config.max_position_embeddings)
+        self.token_type_embeddings = table(config.type_vocab_size)
+        self.layer_norm = layer_norm(config, rngs=rngs)
+        self.dropout_rate = config.hidden_dropout_prob
+
+    def __call__(self, input_ids, sequence_ids, token_type_ids, key) -> Array:
+        x = self.word_embeddings(input_ids)
+        x = x + self.position_embeddings(packed_positions(sequence_ids))
+        x = x + self.token_type_embeddings(token_type_ids)
+        return dropout(self.layer_norm(x), self.dropout_rate, key)
+
+
+class SelfAttention(nnx.Module):
+    """Multi-head self-attention with its output projection."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        size = config.hidden_size
+        self.query = dense(config, size, size, rngs=rngs)
+        self.key = dense(config, size, size, rngs=rngs)
+        self.value = dense(config, size, size, rngs=rngs)
+        self.output = dense(config, size, size, rngs=rngs)
+        self.num_heads = config.num_attention_heads
+        self.implementation = config.attention
+        self.dropout_rate = config.attention_probs_dropout_prob
+
+    def __call__(self, x: Array, sequence_ids: Array, key: Array | None) -> Array:
+        def heads(projection):
+            return projection(x).reshape(*x.shape[:2], self.num_heads, -1)
+
+        context = attention(
+            heads(self.query),
+            heads(self.key),
+            heads(self.value),
+            sequence_ids,
+            implementation=self.implementation,
+            dropout_rate=self.dropout_rate,
+            dropout_key=key,
+        )
+        return self.output(context.reshape(x.shape))
+
+
+class EncoderLayer(nnx.Module):
+    """Post-LN transformer layer: attention, then a feed-forward pair, each added and normed."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.attention = SelfAttention(config, rngs=rngs)
+        self.attention_norm = layer_norm(config, rngs=rngs)
+        self.intermediate = dense(config, config.hidden_size, config.intermediate_size, rngs=rngs)
+        self.output = dense(config, config.intermediate_size, config.hidden_size, rngs=rngs)
+        self.output_norm = layer_norm(config, rngs=rngs)
+        self.activation = config.hidden_act
+        self.dropout_rate = config.hidden_dropout_prob
+
+    def __call__(self, x: Array, sequence_ids: Array, key: Array | None) -> Array:
+        keys = (None,) * 3 if key is None else jax.random.split(key, 3)
+        attended = self.attention(x, sequence_ids, keys[0])
+        x = self.attention_norm(x + dropout(attended, self.dropout_rate, keys[1]))
+        hidden = self.output(ACTIVATIONS[self.activation](self.intermediate(x)))
+        return self.output_norm(x + dropout(hidden, self.dropout_rate, keys[2]))
+
+
+class Encoder(nnx.Module):
+    """The stack of layers, its parameters stacked on a leading axis of `num_hidden_layers`.
+
+    Scanned (one layer compiled once) or unrolled, by `config.scan_layers`; the parameters, and
+    so the checkpoints, are the same.
+    """
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        keys = jax.random.split(rngs.params(), config.num_hidden_layers)
+        graph, _ = nnx.split(EncoderLayer(config, rngs=nnx.Rngs(0)))
+
+        def parameters(key):
+            return nnx.split(EncoderLayer(config, rngs=nnx.Rngs(key)))[1]
+
+        self.layers = nnx.merge(graph, jax.vmap(parameters)(keys))
+        self.num_layers = config.num_hidden_layers
+        self.scan_layers = config.scan_layers
+
+    def __call__(self, x: Array, sequence_ids: Array, key: Array | None) -> Array:
+        graph, stacked = nnx.split(self.layers)
+
+        def layer(x, inputs):
+            parameters, index = inputs
+            layer_key = None if key is None else jax.random.fold_in(key, index)
+            return nnx.merge(graph, parameters)(x, sequence_ids, layer_key), None
+
+        inputs = (stacked, jnp.arange(self.num_layers))
+        x, _ = jax.lax.scan(layer, x, inputs, unroll=1 if self.scan_layers else True)
+        return x
+
+
+class Bert(nnx.Module):
+    """Embeddings and encoder: token ids to one vector a token."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.embeddings = Embeddings(config, rngs=rngs)
+        self.encoder = Encoder(config, rngs=rngs)
+
+    def __call__(
+        self,
+        input_ids: Array,
+        sequence_ids: Array,
+        token_type_ids: Array | None = None,
+        key: Array | None = None,
+    ) -> Array:
+        """Encodes packed rows.
+
+        Args:
+          input_ids: int [B, L].
+          sequence_ids: int [B, L]; 1, 2, … for the row's sequences, 0 for padding.
+          token_type_ids: int [B, L], 0 or 1 (the A and B of a pair); None: all 0.
+          key: of dropout; None: no dropout.
+
+        Returns:
+          [B, L, H] in `config.dtype`; what stands at padding is meaningless.
+        """
+        if token_type_ids is None:
+            token_type_ids = jnp.zeros_like(input_ids)
+        keys = (None, None) if key is None else jax.random.split(key)
+        x = self.embeddings(input_ids, sequence_ids, token_type_ids, keys[0])
+        return self.encoder(x, sequence_ids, keys[1])

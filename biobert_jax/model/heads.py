@@ -1,0 +1,103 @@
+"""BERT's heads: pooler, masked LM, next sentence, token labels; and BERT with its two losses."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import Array
+
+from biobert_jax.config import ModelConfig
+from biobert_jax.model.bert import ACTIVATIONS, Bert, dense, layer_norm
+from biobert_jax.model.dropout import dropout
+
+
+class WeightedSum(NamedTuple):
+    """A loss as a sum and its weight: divided once, after the sum over rows and devices."""
+
+    total: Array
+    weight: Array
+
+    def mean(self) -> Array:
+        """The weighted mean; 0 where nothing was weighed."""
+        return self.total / jnp.maximum(self.weight, 1e-5)
+
+
+def sequence_starts(sequence_ids: Array, count: int) -> Array:
+    """Where each of a row's first `count` sequences starts (its [CLS]), int32 [B, count].
+
+    Sequences a row has not give 0: weigh them with 0.
+    """
+    numbers = jnp.arange(1, count + 1)
+    return jnp.argmax(sequence_ids[:, None, :] == numbers[:, None], axis=-1)
+
+
+def gather(x: Array, positions: Array) -> Array:
+    """Picks `x` [B, L, H] at `positions` [B, P], giving [B, P, H]."""
+    return jnp.take_along_axis(x, positions[..., None], axis=1)
+
+
+class MaskedLMHead(nnx.Module):
+    """Dense, activation and LayerNorm, then the word embeddings transposed, plus a bias."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.transform = dense(config, config.hidden_size, config.hidden_size, rngs=rngs)
+        self.layer_norm = layer_norm(config, rngs=rngs)
+        self.bias = nnx.Param(jnp.zeros(config.vocab_size))
+        self.activation = config.hidden_act
+
+    def __call__(self, x: Array, word_embeddings: Array) -> Array:
+        """`x` [B, P, H] and the tied table [V, H] to float32 logits [B, P, V]."""
+        x = self.layer_norm(ACTIVATIONS[self.activation](self.transform(x)))
+        table = word_embeddings.astype(x.dtype)
+        logits = jnp.einsum("bph,vh->bpv", x, table, preferred_element_type=jnp.float32)
+        return logits + self.bias
+
+
+class BertForPreTraining(nnx.Module):
+    """BERT with pooler, masked LM and next-sentence heads."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.bert = Bert(config, rngs=rngs)
+        self.pooler = dense(config, config.hidden_size, config.hidden_size, rngs=rngs)
+        self.mlm = MaskedLMHead(config, rngs=rngs)
+        self.nsp = dense(config, config.hidden_size, 2, rngs=rngs)
+
+    def mlm_logits(self, hidden: Array, positions: Array) -> Array:
+        """Float32 logits [B, P, V] at `positions` [B, P] of `hidden` [B, L, H]."""
+        table = self.bert.embeddings.word_embeddings.embedding[...]
+        return self.mlm(gather(hidden, positions), table)
+
+    def nsp_logits(self, hidden: Array, starts: Array) -> Array:
+        """Float32 logits [B, K, 2] for the sequences that start at `starts` [B, K]."""
+        pooled = jnp.tanh(self.pooler(gather(hidden, starts)))
+        return self.nsp(pooled).astype(jnp.float32)
+
+
+class BertForTokenClassification(nnx.Module):
+    """BERT with a linear layer that labels every token."""
+
+    def __init__(self, config: ModelConfig, num_labels: int, *, rngs: nnx.Rngs):
+        self.bert = Bert(config, rngs=rngs)
+        self.classifier = dense(config, config.hidden_size, num_labels, rngs=rngs)
+        self.dropout_rate = config.hidden_dropout_prob
+
+    def __call__(
+        self, input_ids: Array, sequence_ids: Array, *, keys: tuple = (None, None)
+    ) -> Array:
+        """Rows [B, L] to float32 logits [B, L, labels]; `keys` of the encoder's and own dropout."""
+        hidden = self.bert(input_ids, sequence_ids, key=keys[0])
+        hidden = dropout(hidden, self.dropout_rate, keys[1])
+        return self.classifier(hidden).astype(jnp.float32)
+
+
+def cross_entropy(logits: Array, labels: Array, weights: Array) -> WeightedSum:
+    """Sum of weights * -log p(label), and the sum of weights.
+
+    Args:
+      logits: float32 [..., classes].
+      labels: int [...]; any value in range where the weight is 0.
+      weights: float [...].
+    """
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    return WeightedSum(jnp.sum(losses * weights), jnp.sum(weights))

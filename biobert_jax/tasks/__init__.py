@@ -1,0 +1,1 @@
+"""Fine-tuning tasks: reading data sets, features, losses, decoding."""

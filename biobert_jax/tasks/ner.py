@@ -1,0 +1,195 @@
+"""Fine-tuning for named entity recognition, from a config to scores; reads in the order it runs."""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints.load import Checkpoint, fit_params, load_checkpoint
+from biobert_jax.config import NerConfig
+from biobert_jax.corpus.manifest import write_text_atomically
+from biobert_jax.corpus.tokenization import Tokenizer, load_tokenizer
+from biobert_jax.data.order import row_order
+from biobert_jax.errors import UserError
+from biobert_jax.scoring import conlleval
+from biobert_jax.tasks.model_card import ner_model_card
+from biobert_jax.tasks.ner_features import NerRows, encode_words, pack_sentences
+from biobert_jax.tasks.ner_files import Sentence, read_sentences, write_predictions
+from biobert_jax.tasks.ner_model import (
+    init_tagger,
+    label_losses,
+    split_by_sentence,
+    word_probabilities,
+)
+from biobert_jax.training import loop
+from biobert_jax.training.metrics import MetricsWriter, Progress
+from biobert_jax.training.optimizer import learning_rate, make_optimizer
+from biobert_jax.training.sharding import device_batch, make_mesh, place
+from biobert_jax.training.step import create_state, make_train_step
+from biobert_jax.training.workdir import claim_workdir, resume, saver
+
+
+def finetune_ner(config: NerConfig, workdir: str | os.PathLike) -> conlleval.Scores:
+    """Fine-tunes, or goes on, in `workdir`; scores the test file and writes predictions.
+
+    Raises:
+      UserError: data, checkpoint or config that do not fit; see the message.
+      Interrupted: a signal came; the state was saved.
+    """
+    # What is read: tagged sentences, their labels, and the encoder to start from.
+    train = [s for name in config.data.train for s in read_sentences(_data_file(config, name))]
+    test = read_sentences(_data_file(config, config.data.test))
+    held_out = read_sentences(_data_file(config, config.data.eval)) if config.data.eval else []
+    labels = label_set(train)
+    if not config.init:
+        raise UserError("init is not set: give a checkpoint to fine-tune, --config.init=CHECKPOINT")
+    checkpoint = load_checkpoint(config.init)
+    model = dataclasses.replace(checkpoint.model, **dataclasses.asdict(config.model))
+    tokenizer = load_tokenizer(checkpoint.vocab)
+    length = config.data.max_seq_length
+    if length > model.max_position_embeddings:
+        raise UserError(
+            f"data.max_seq_length {length} is over the checkpoint's {model.max_position_embeddings}"
+        )
+
+    # Packed rows, many sentences each.
+    rows = _pack(tokenizer, train, length, seed=config.seed)
+    label_ids = {label: index for index, label in enumerate(labels)}
+    row_labels = rows.label_array([label_ids[label] for s in train for label in s.labels])
+    num_steps = config.train.num_steps or max(
+        1, round(config.train.num_epochs * len(rows.input_ids) / config.data.batch_size)
+    )
+    steps_an_epoch = max(1, len(rows.input_ids) // config.data.batch_size)
+
+    # The model on the mesh.
+    mesh = make_mesh(config.mesh, config.data.batch_size)
+    workdir = claim_workdir(workdir, config)
+    graph, fresh = init_tagger(model, len(labels), config.seed)
+    params, notes = fit_params(checkpoint, fresh)
+    for note in notes:
+        _say(f"{config.init}: {note}")
+    optimizer = make_optimizer(config.optimizer, num_steps)
+    state = create_state(place(mesh, params), optimizer, mesh)
+    state, start_step = resume(workdir, state, mesh, _say)
+    fill = np.count_nonzero(rows.sequence_ids) / rows.sequence_ids.size
+    _say(
+        f"{len(train):,} sentences in {len(rows.input_ids):,} rows of {length} at fill {fill:.1%}, "
+        f"labels {' '.join(labels)}, {num_steps} steps"
+    )
+
+    def tag(params, sentences: Sequence[Sentence]) -> list[list[str]]:
+        packed = _pack(tokenizer, sentences, length)
+        found = word_probabilities(
+            graph, params, packed, config.data.batch_size, lambda b: device_batch(mesh, b)
+        )
+        best = split_by_sentence(found.argmax(-1), packed)
+        return [[labels[index] for index in sentence] for sentence in best]
+
+    def evaluate(state) -> dict[str, float]:
+        scores = conlleval.score([s.labels for s in held_out], tag(state.params, held_out))
+        return {
+            "eval_f1": scores.f1,
+            "eval_precision": scores.precision,
+            "eval_recall": scores.recall,
+        }
+
+    # The loop.
+    writer = orbax.CheckpointWriter(workdir, config.train.keep_checkpoints)
+    metrics = MetricsWriter(workdir, start_step)
+    progress = Progress(start_step, num_steps)
+    metadata = orbax.Metadata("ner", 0, model, checkpoint.vocab.name, labels, length)
+    try:
+        state, _ = loop.run(
+            state,
+            cadence=loop.Cadence(
+                num_steps,
+                config.train.eval_every or steps_an_epoch,
+                config.train.checkpoint_every,
+                config.train.log_every,
+            ),
+            start_step=start_step,
+            batches=_batches(rows, row_labels, config, start_step),
+            to_device=lambda batch: device_batch(mesh, batch),
+            train_step=make_train_step(
+                lambda params, batch, key: label_losses(graph, params, batch, key),
+                optimizer,
+                learning_rate(config.optimizer, num_steps),
+                mesh,
+                config.seed,
+            ),
+            evaluate=evaluate if held_out else None,
+            save=saver(writer, metadata, checkpoint.vocab),
+            metrics=metrics,
+            progress=progress,
+        )
+    finally:
+        progress.close()
+        metrics.close()
+        writer.close()
+
+    # The result: the test file's scores, predictions and a model card.
+    predicted = tag(state.params, test)
+    scores = conlleval.score([s.labels for s in test], predicted)
+    write_results(workdir, config, checkpoint, test, predicted, scores)
+    return scores
+
+
+def write_results(
+    workdir: Path,
+    config: NerConfig,
+    checkpoint: Checkpoint,
+    test: Sequence[Sentence],
+    predicted: Sequence[Sequence[str]],
+    scores: conlleval.Scores,
+) -> None:
+    """Writes `predictions.conll`, `scores.json` and the model card `README.md`."""
+    write_predictions(workdir / "predictions.conll", test, predicted)
+    content = {"test": scores.to_dict(), "file": config.data.test, "sentences": len(test)}
+    write_text_atomically(workdir / "scores.json", json.dumps(content, indent=2) + "\n")
+    card = ner_model_card(config, checkpoint, scores, len(test))
+    write_text_atomically(workdir / "README.md", card)
+
+
+def label_set(sentences: Sequence[Sentence]) -> tuple[str, ...]:
+    """All labels of the data: O first, the others sorted."""
+    found = {label for sentence in sentences for label in sentence.labels}
+    return ("O", *sorted(found - {"O"}))
+
+
+def _pack(tokenizer: Tokenizer, sentences: Sequence[Sentence], length: int, seed=None) -> NerRows:
+    words = encode_words(tokenizer, [sentence.words for sentence in sentences])
+    return pack_sentences(words, length, tokenizer.special, seed)
+
+
+def _batches(
+    rows: NerRows, row_labels: np.ndarray, config: NerConfig, start_step: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """This host's part of the batches from `start_step` on."""
+    size = config.data.batch_size // jax.process_count()
+    mine = slice(jax.process_index() * size, (jax.process_index() + 1) * size)
+    step = start_step
+    while True:
+        chosen = row_order(len(rows.input_ids), config.data.batch_size, config.seed, step)[mine]
+        yield {
+            "input_ids": rows.input_ids[chosen],
+            "sequence_ids": rows.sequence_ids[chosen],
+            "labels": row_labels[chosen],
+        }
+        step += 1
+
+
+def _data_file(config: NerConfig, name: str) -> Path:
+    if not config.data.dir:
+        raise UserError("data.dir is not set: give the folder of the tagged files")
+    return Path(config.data.dir) / name
+
+
+def _say(line: str) -> None:
+    if jax.process_index() == 0:
+        print(line, file=sys.stderr, flush=True)

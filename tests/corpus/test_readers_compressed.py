@@ -1,0 +1,211 @@
+import contextlib
+import gzip
+import io
+import os
+import pickle
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from biobert_jax.corpus.documents import CorpusFileError, ReadCounts
+from biobert_jax.corpus.readers import compressed, open_documents
+from biobert_jax.corpus.readers.compressed import open_bytes, read_lines
+from biobert_jax.errors import UserError
+
+# Compresses badly, so that damage anywhere in the file meets data.
+TEXT = "".join(
+    f"Line {i} of {i * 2654435761 % 2**32:x}\n" + "\n" * (i % 5 == 0) for i in range(4000)
+)
+
+
+def read(path):
+    with open_bytes(path) as stream:
+        return stream.read()
+
+
+def write(folder, data, name="corpus.txt.gz"):
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["plain.txt", "plain.txt.gz"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_gzip_is_told_by_content_and_not_by_name(tmp_path, name, pack):
+    assert read(write(tmp_path, pack(TEXT.encode()), name)) == TEXT.encode()
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=5), st.integers(0, 3))
+def test_members_of_a_gzip_file_are_joined(tmp_path_factory, parts, zeros):
+    data = b"".join(map(gzip.compress, parts)) + bytes(512 * zeros)  # Tapes pad with zeros.
+    assert read(write(tmp_path_factory.mktemp("gz"), data)) == b"".join(parts)
+
+
+def test_bytes_are_counted_after_decompression(tmp_path):
+    counts = ReadCounts()
+    for _ in open_documents(write(tmp_path, gzip.compress(TEXT.encode())), "text", counts=counts):
+        pass
+    assert counts == ReadCounts(documents=800, empty=0, bytes=len(TEXT.encode()))
+
+
+def test_truncated_gzip_yields_what_came_before_and_names_the_byte(tmp_path):
+    data = gzip.compress(TEXT.encode())
+    whole = list(open_documents(write(tmp_path, data), "text"))
+    for length in [*range(2, 40), *range(40, len(data), len(data) // 60), *range(-9, 0)]:
+        path = write(tmp_path, data[:length])
+        got = []
+        with pytest.raises(CorpusFileError, match="gzip data ends too early") as caught:
+            got.extend(open_documents(path, "text"))
+        # pytest.raises leaves `got` short: extend keeps what it had taken before the error.
+        assert got == whole[: len(got)]
+        assert caught.value.path == str(path)
+    assert len(got) > 700
+    assert caught.value.position == f"byte {len(TEXT)}"
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_flipped_bit_is_found_or_harmless(tmp_path_factory, data):
+    packed = bytearray(gzip.compress(TEXT.encode()[:3000]))
+    bit = data.draw(st.integers(0, 8 * len(packed) - 1))
+    packed[bit // 8] ^= 1 << bit % 8
+    path = write(tmp_path_factory.mktemp("flip"), bytes(packed))
+    try:
+        got = read(path)
+    except CorpusFileError as error:
+        assert "\n" not in str(error)
+        return
+    # The first two bytes make it gzip; bytes 4 to 9 are time, level and system.
+    assert bit // 8 < 10
+    assert got == (bytes(packed) if bit // 8 < 2 else TEXT.encode()[:3000])
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=300), st.sampled_from(["text", "jsonl", "pubmed"]), st.booleans())
+def test_any_bytes_are_read_or_refused(tmp_path_factory, data, format, gzipped):
+    path = write(tmp_path_factory.mktemp("any"), b"\x1f\x8b\x08" + data if gzipped else data)
+    with contextlib.suppress(CorpusFileError):
+        for document in open_documents(path, format):
+            for passage in document.passages:
+                passage.encode()
+                assert passage == " ".join(passage.split()) != ""
+
+
+def test_files_that_cannot_be_opened(tmp_path):
+    for path, reason in [(tmp_path / "absent", "No such file"), (tmp_path, "Is a directory")]:
+        with pytest.raises(CorpusFileError, match=reason) as caught:
+            read(path)
+        assert str(caught.value).startswith(f"{path}: {reason}")
+    locked = write(tmp_path, b"text")
+    locked.chmod(0)
+    if not os.access(locked, os.R_OK):  # Root may read it all the same.
+        with pytest.raises(CorpusFileError, match="Permission denied"):
+            read(locked)
+
+
+@pytest.mark.parametrize("head", [b"BZh91AY&SY", b"\xfd7zXZ\x00\x00", b"PK\x03\x04\x14\x00"])
+def test_other_packers_are_named(tmp_path, head):
+    with pytest.raises(CorpusFileError, match="(bzip2|xz|zip) file; unpack it"):
+        read(write(tmp_path, head))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_pipe_can_be_read(tmp_path, pack):
+    source, sink = os.pipe()
+    with open(sink, "wb") as stream:
+        stream.write(pack(b"one\n\ntwo\n"))
+    try:
+        passages = [d.passages for d in open_documents(f"/dev/fd/{source}", "text")]
+    finally:
+        os.close(source)
+    assert passages == [("one",), ("two",)]
+
+
+class ObjectStore:
+    """Like epath with TensorFlow's gs:// files: no peek, no read1, no OSError; closes itself."""
+
+    def __init__(self, data, fault_at=None):
+        self.stream, self.fault_at, self.closed = io.BytesIO(data), fault_at, False
+
+    @contextlib.contextmanager
+    def open(self, mode):
+        assert mode == "rb"
+        yield self
+        self.closed = True
+
+    def read(self, size):
+        if self.fault_at is not None and self.stream.tell() >= self.fault_at:
+            raise RuntimeError("bucket\nis gone")
+        return self.stream.read(size)
+
+    def seek(self, position):
+        self.stream.seek(position)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_object_stores(monkeypatch, pack):
+    store = ObjectStore(pack(TEXT.encode()))
+    monkeypatch.setattr(compressed.epath, "Path", lambda path: store)
+    assert read("gs://bucket/corpus.txt") == TEXT.encode()
+    assert store.closed
+
+
+def test_an_object_stores_own_errors_become_ours(monkeypatch):
+    # The fault lies at the very start, then after the first buffer.
+    for fault_at, position in [(0, ""), (1000, f"byte {1 << 18}")]:
+        store = ObjectStore(bytes(1 << 20), fault_at)
+        monkeypatch.setattr(compressed.epath, "Path", lambda path, store=store: store)
+        with pytest.raises(CorpusFileError, match="bucket is gone") as caught:
+            read("gs://bucket/corpus.txt")
+        assert (caught.value.path, caught.value.position) == ("gs://bucket/corpus.txt", position)
+
+
+def test_the_file_is_closed_when_a_reader_is_left_early(tmp_path):
+    path = write(tmp_path, TEXT.encode())
+    before = len(os.listdir("/proc/self/fd"))
+    documents = open_documents(path, "text")
+    next(documents)
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    documents.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_unknown_format_is_refused_before_reading():
+    with pytest.raises(UserError, match="'pumbed': use one of jsonl, pubmed, text"):
+        open_documents("absent", "pumbed")
+
+
+@given(st.lists(st.text().map(lambda s: s.replace("\n", "")), min_size=1), st.booleans())
+def test_lines_end_at_newlines_only(tmp_path_factory, lines, windows):
+    # Any line may hold \r, \f, \x85 or U+2028; a \r at its end belongs to the line end.
+    lines = [line.rstrip("\r").removeprefix("\ufeff") for line in lines]
+    text = ("\r\n" if windows else "\n").join(lines)
+    path = write(tmp_path_factory.mktemp("lines"), text.encode())
+    got = [line for _, line in read_lines(path)]
+    assert got == (lines if lines[-1] else lines[:-1])
+
+
+def test_byte_order_mark_is_dropped_once(tmp_path):
+    path = write(tmp_path, "\ufeffone\n\ufefftwo".encode())
+    assert list(read_lines(path)) == [(1, "one"), (2, "\ufefftwo")]
+
+
+@pytest.mark.parametrize("encoding", ["latin1", "utf-16"])
+def test_other_encodings_are_refused_with_the_place(tmp_path, encoding):
+    path = write(
+        tmp_path, ("" if encoding == "utf-16" else "abc\n").encode() + "dé\n".encode(encoding)
+    )
+    with pytest.raises(CorpusFileError, match=f"iconv -f {encoding} -t utf-8") as caught:
+        list(read_lines(path))
+    line, byte = (1, 0) if encoding == "utf-16" else (2, 5)
+    assert str(caught.value).startswith(f"{path}:{line}: not UTF-8 at byte {byte} of the text;")
+
+
+def test_errors_survive_pickling_out_of_a_worker():
+    error = CorpusFileError("a.xml", "3:7", "broken")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (copy.path, copy.position, copy.reason) == ("a.xml", "3:7", "broken")
+    assert str(copy) == str(error) == "a.xml:3:7: broken"
+    assert str(CorpusFileError("a", "byte 3", "broken")) == "a: byte 3: broken"
+    assert str(CorpusFileError("a", "", "broken")) == "a: broken"

@@ -1,0 +1,146 @@
+"""Reading and writing CoNLL-style files, on real data sets and on files that are odd or broken."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from biobert_jax.errors import UserError
+from biobert_jax.scoring.conlleval import chunks
+from biobert_jax.tasks.ner_files import Sentence, read_sentences, write_predictions
+
+NO_WORD = " \t\r\n\f\v"
+WORDS = st.text(
+    st.characters(exclude_characters=NO_WORD, exclude_categories=["Cs"]), min_size=1, max_size=6
+).filter(lambda word: word != "-DOCSTART-" and not word.startswith("\ufeff"))
+LABELS = st.sampled_from(["O", "B-X", "I-X", "B-Multi-tissue_structure"])
+SENTENCES = st.lists(st.lists(st.tuples(WORDS, LABELS), min_size=1), min_size=1).map(
+    lambda lists: [Sentence(*zip(*pairs, strict=True)) for pairs in lists]
+)
+
+
+def read_bytes(tmp_path, data):
+    path = tmp_path / "x.tsv"
+    path.write_bytes(data)
+    return read_sentences(path)
+
+
+def read_text(tmp_path, text):
+    return read_bytes(tmp_path, text.encode("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("data_set", "sentences", "entities"),
+    [
+        ("NCBI-disease", (5424, 923, 940), (5134, 787, 960)),
+        ("BC5CDR-disease", (4560, 4581, 4797), (4182, 4246, 4424)),
+        ("BC5CDR-chem", (4560, 4581, 4797), (5203, 5347, 5385)),
+        ("BC2GM", (12574, 2519, 5038), (15197, 3061, 6325)),
+        ("BioNLP13CG-typed", (3033, 1003, 1906), (10826, 3616, 6881)),
+    ],
+)
+def test_data_sets_have_the_published_counts(shared_data, data_set, sentences, entities):
+    splits = [
+        read_sentences(shared_data / f"ner/{data_set}/{split}.tsv")
+        for split in ("train", "devel", "test")
+    ]
+    assert tuple(map(len, splits)) == sentences
+    assert tuple(sum(len(chunks(s.labels)) for s in split) for split in splits) == entities
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\tO\nb\tB\n\nc\tO\n\n",
+        "a\tO\nb\tB\n\nc\tO",  # no last line feed
+        "a O\nb B\n\nc O\n",
+        "a NN x O\nb NN x B\n\nc NN x O\n\n",  # four columns
+        "\n\na\tO\nb\tB\n\n \t\n\nc\tO\n\n\n",
+        "a\tO\nb\tB\n\u00a0\u2028 \nc\tO\n",  # Unicode's white space only: blank
+        "-DOCSTART- -X- -X- O\n\na\tO\nb\tB\n-DOCSTART-\nc\tO\n",
+        "a\tO\r\nb\tB\r\n\r\nc\tO\r\n\r\n",
+        "a\tO\r\r\nb\tB\r\r\n\r\r\nc\tO\r\r\n",  # converted to CRLF twice
+        "a\tO\rb\tB\r\rc\tO\r",  # old Macintosh
+        "\ufeffa\tO\nb\tB\n\nc\tO\n",
+        " a \t O \nb\tB\t\n\nc  O\n",
+    ],
+)
+def test_layouts_that_mean_the_same(tmp_path, text):
+    expected = [Sentence(("a", "b"), ("O", "B")), Sentence(("c",), ("O",))]
+    assert read_text(tmp_path, text) == expected
+
+
+@pytest.mark.parametrize(
+    "word", ["é\u0085é", "5\u00a0mg", "x\u2028y", "\u00a0", "\x1c", "β‐catenin"]
+)
+def test_exotic_characters_stay_inside_words(tmp_path, word):
+    text = f"{word}\tB-X\nz\tO\n"
+    assert read_text(tmp_path, text) == [Sentence((word, "z"), ("B-X", "O"))]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"a\tO\nb\n", r"x\.tsv:2: one field, 'b'"),
+        (b"\xef\xbb\xbf\r\na\r\n", r"x\.tsv:2: one field, 'a'"),
+        (b"a\tO\n\nna\xefve\tO\n", r"x\.tsv:3: byte 0xef is not UTF-8"),
+        (b"", r"x\.tsv: no sentences"),
+        (b"\n \n-DOCSTART- -X- O\n", r"x\.tsv: no sentences"),
+    ],
+)
+def test_bad_files_are_named_with_the_line(tmp_path, data, message):
+    with pytest.raises(UserError, match=message):
+        read_bytes(tmp_path, data)
+
+
+def test_absent_files_and_folders_are_named(tmp_path):
+    with pytest.raises(UserError, match=r"absent\.tsv: no such file"):
+        read_sentences(tmp_path / "absent.tsv")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_sentences(tmp_path)
+
+
+def test_predictions_have_bioberts_form(tmp_path):
+    path = tmp_path / "NER_result_conll.txt"
+    path.write_text("old")
+    sentences = [Sentence(("breast", "cancer", "."), ("B", "I", "O")), Sentence(("p53",), ("B-G",))]
+    write_predictions(path, sentences, [["O", "B", "O-MISC"], ["S-G"]])
+    assert path.read_bytes() == (
+        b"breast B-MISC O\ncancer I-MISC B-MISC\n. O O-MISC\n\np53 B-G S-G\n\n"
+    )
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@given(sentences=SENTENCES, data=st.data())
+def test_written_predictions_are_read_back(tmp_path_factory, sentences, data):
+    predicted = [
+        tuple(data.draw(st.lists(LABELS, min_size=len(s.words), max_size=len(s.words))))
+        for s in sentences
+    ]
+    path = tmp_path_factory.mktemp("predictions") / "p.txt"
+    write_predictions(path, sentences, predicted)
+    expected = [Sentence(s.words, labels) for s, labels in zip(sentences, predicted, strict=True)]
+    assert read_sentences(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("sentences", "predicted", "message"),
+    [
+        ([Sentence(("a", "b"), ("O", "O"))], [["O"]], "sentence 1: 2 words, 2 gold and 1 pred"),
+        ([Sentence(("a",), ("O",))], [], "sentence 1: there are no more predicted labels"),
+        ([], [["O"]], "sentence 1: there are no more sentences"),
+        ([Sentence(("a b",), ("O",))], [["O"]], "sentence 1: 'a b' is empty or holds white space"),
+        ([Sentence(("a",), ("O",))], [[""]], "sentence 1: '' is empty"),
+    ],
+)
+def test_a_failed_write_leaves_the_old_file(tmp_path, sentences, predicted, message):
+    path = tmp_path / "p.txt"
+    path.write_text("old")
+    with pytest.raises(UserError, match=message):
+        write_predictions(path, sentences, predicted)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"absent/p\.txt: cannot be written: No such file"):
+        write_predictions(tmp_path / "absent" / "p.txt", [], [])
