@@ -1,5 +1,5 @@
-# make help lists the targets. Every one of them makes the environment that it needs, once: a stamp
-# file in $(VENV) is written only after an install has succeeded, and is older than a changed lock.
+# make help lists the targets. Each makes the environment that it needs, once: a stamp file in $(VENV)
+# is written after an install has succeeded, so a failed one, or one whose lock has changed, is redone.
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -22,7 +22,9 @@ def get_config() -> ConfigDict:
             "intermediate_size": 1536,
         }
     )
-    config.data = ConfigDict({"dir": "", "batch_size": 16})
-    config.optimizer = ConfigDict({"learning_rate": 5e-4, "warmup_steps": 50})
-    config.train = ConfigDict({"num_steps": 600, "eval_every": 100, "checkpoint_every": 200})
+    config.data = ConfigDict({"dir": "", "batch_size": 8})
+    config.optimizer = ConfigDict({"learning_rate": 3e-4, "warmup_steps": 50})
+    config.train = ConfigDict(
+        {"num_steps": 500, "eval_every": 50, "eval_batches": 10, "checkpoint_every": 100}
+    )
     return config

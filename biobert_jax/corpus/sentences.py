@@ -40,7 +40,7 @@ _PERHAPS = frozenset(
     """.split()
 )
 # "No. 5", but "The answer is no. We ...".
-_BEFORE_NUMBER = frozenset("no nr p art chap lot cat".split())
+_BEFORE_NUMBER = frozenset("no nr p c art chap lot cat".split())
 
 # Words that begin sentences and are no surnames: "vitamin C. The", but "by J. Smith".
 _STARTERS = frozenset(

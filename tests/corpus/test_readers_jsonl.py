@@ -35,7 +35,8 @@ def test_ids(tmp_path, id_, expected):
 
 
 def test_empty_texts_are_counted_and_blank_lines_are_not(tmp_path):
-    data = b'\xef\xbb\xbf{"text": "one"}\r\n\n{"text": ""}\n{"text": " \\n\\u2028"}\n \n{"text": "two"}'
+    data = b'\xef\xbb\xbf{"text": "one"}\r\n\n{"text": ""}\n'
+    data += b'{"text": " \\n\\u2028"}\n \n{"text": "two"}'
     counts = ReadCounts()
     documents = list(read_jsonl(write(tmp_path, data), counts=counts))
     assert [d.id for d in documents] == ["notes.jsonl:1", "notes.jsonl:6"]
@@ -52,10 +53,10 @@ def test_half_surrogate_pairs_become_replacement_characters(tmp_path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('{"text": "x"', "not JSON: Expecting ',' delimiter at column 13"),
-        ("text", "not JSON: Expecting value at column 1"),
-        ('{"text": "x"} {}', "not JSON: Extra data at column 15"),
-        ('{"text": "x\ty"}', "not JSON: Invalid control character at column 12"),
+        ('{"text": "x"', "not JSON: Expecting ',' delimiter (column 13)"),
+        ("text", "not JSON: Expecting value (column 1)"),
+        ('{"text": "x"} {}', "not JSON: Extra data (column 15)"),
+        ('{"text": "x\ty"}', "not JSON: Invalid control character at (column 12)"),
         ('["x"]', 'expected an object with "text", found an array'),
         ("3", 'expected an object with "text", found a number'),
         ("{}", 'the object has no "text"'),
@@ -65,7 +66,7 @@ def test_half_surrogate_pairs_become_replacement_characters(tmp_path):
         ('{"id": true, "text": "x"}', '"id" must be a string or a whole number, not a boolean'),
         ('{"id": 1.5, "text": "x"}', '"id" must be a string or a whole number, not a number'),
         ('{"id": ' + "9" * 5000 + ', "text": "x"}', "not usable JSON: Exceeds the limit"),
-        ("[" * 200_000, "not usable JSON: nested too deeply"),
+        ("[" * 200_000, "not usable JSON: maximum recursion depth"),
     ],
 )
 def test_bad_lines_are_named(tmp_path, line, reason):

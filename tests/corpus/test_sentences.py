@@ -62,6 +62,7 @@ CASES = [
     "He was given it.  |  She was not.",
     "The cells died . | The mice lived .",
     "IL-2 was high.| IL-2R was low.",
+    "A range of c. 500 km was seen.",
     "They had severe MR.| Nine had mild MS.| FIG. 2 shows more.",
     "Is it cancer?| (See below.)",
     "It works.[1\n|2] Again.",

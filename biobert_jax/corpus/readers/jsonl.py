@@ -44,9 +44,9 @@ def _fields(line: str) -> tuple[str, str]:
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from error
-    except RecursionError as error:
-        raise ValueError("not usable JSON: nested too deeply") from error
+        raise ValueError(f"not JSON: {error.msg} (column {error.colno})") from error
+    except (RecursionError, ValueError) as error:  # Nested too deeply; a number too long.
+        raise ValueError(f"not usable JSON: {error}") from error
     if not isinstance(record, dict):
         raise ValueError(f'expected an object with "text", found {_kind(record)}')
     if "text" not in record:

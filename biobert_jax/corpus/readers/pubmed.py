@@ -7,6 +7,7 @@ An update file holds newer versions of records and lists of deleted PMIDs. A rea
 file, so it yields every record it meets; which version counts is for a later stage to say.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -36,7 +37,9 @@ _SAFE = {
 _PROLOG_BYTES = 1 << 10
 _CHUNK_BYTES = 1 << 16
 
-_LXML_PLACE = re.compile(r", line \d+, column \d+$")
+_LXML_PLACE = re.compile(r"\s*, line \d+, column \d+\s*$")
+# Some publishers sent markup that was escaped once too often: "60,000/mm&lt;PRE&gt;3&lt;/PRE&gt;".
+_ESCAPED_TAG = re.compile(r"</?(?:pre|sub|sup|em|strong|br|[biup])\s*/?>", re.IGNORECASE)
 # NLM cut abstracts at 250 words until 1995, later at 400 and 4,096, and left this behind.
 _TRUNCATED = re.compile(r"[(\[]?\s*\bABSTRACT TRUNCATED(?: AT [\d,]+ WORDS)?\b\s*[)\]]?")
 # What stands where a record has no English title, or none yet.
@@ -106,7 +109,8 @@ def _records(stream: BinaryIO, path: str) -> Iterator[etree._Element]:
         data = stream.read1(_PROLOG_BYTES if in_prolog else _CHUNK_BYTES)
         try:
             if in_prolog:
-                prolog.feed(data) if data else prolog.close()
+                with contextlib.suppress(etree.XMLSyntaxError):  # The main parser will tell.
+                    prolog.feed(data)
                 in_prolog = not _root_seen(prolog, path)
             parser.feed(data) if data else parser.close()
         except etree.XMLSyntaxError as syntax_error:
@@ -118,8 +122,10 @@ def _records(stream: BinaryIO, path: str) -> Iterator[etree._Element]:
             break
     if error is not None:
         line, column = error.position
-        reason = f"not well-formed XML: {_LXML_PLACE.sub('', error.msg or 'no reason given')}"
-        raise CorpusFileError(path, f"{line}:{column}", reason) from error
+        message = _LXML_PLACE.sub("", error.msg or "no reason given")
+        position = f"{line}:{column}" if line else ""
+        reason = f"not well-formed XML: {clean_passage(message)}"
+        raise CorpusFileError(path, position, reason) from error
 
 
 def _root_seen(prolog: etree.XMLPullParser, path: str) -> bool:
@@ -145,7 +151,12 @@ def _release(record: etree._Element) -> None:
 
 
 def _text(element: etree._Element | None) -> str:
-    return "" if element is None else clean_passage("".join(element.itertext()))
+    if element is None:
+        return ""
+    text = "".join(element.itertext())
+    if "</" in text:  # Without a closing tag, "a <b> c" is a comparison.
+        text = _ESCAPED_TAG.sub("", text)
+    return clean_passage(text)
 
 
 def _title(article: etree._Element | None) -> str:
@@ -167,7 +178,7 @@ def _without_brackets(title: str) -> str:
         depth += 1 if bracket == "[" else -1
         if depth < 0:  # The first bracket closes before the last one.
             return title
-    return inner if inner.endswith((".", "?", "!")) else inner + stop
+    return inner if not inner or inner.endswith((".", "?", "!")) else inner + stop
 
 
 def _section(section: etree._Element, with_label: bool) -> str:
