@@ -25,9 +25,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from biobert_jax.config import ModelConfig
-from biobert_jax.corpus.manifest import write_text_atomically
-from biobert_jax.corpus.tokenization import file_sha256
 from biobert_jax.errors import UserError
+from biobert_jax.files import file_sha256, write_text_atomically
 
 NAME = "manifest.json"
 FORMAT = "biobert_jax checkpoint 1"

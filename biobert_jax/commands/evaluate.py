@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("give --checkpoint with --data, or --predictions")
     from pathlib import Path
 
-    from biobert_jax.corpus.manifest import write_text_atomically
+    from biobert_jax.files import write_text_atomically
     from biobert_jax.scoring import conlleval
 
     if args.predictions:

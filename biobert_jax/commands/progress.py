@@ -15,7 +15,7 @@ class StageProgress:
         self._bar: tqdm | None = None
         self._stage = ""
         self._interval = interval
-        self._started = self._last_line = time.monotonic()
+        self._started = self._last_line = self._last_call = time.monotonic()
 
     def __enter__(self) -> "StageProgress":
         return self
@@ -27,16 +27,18 @@ class StageProgress:
     def __call__(self, stage: str, done: int, total: int) -> None:
         if stage != self._stage:
             self.__exit__()
-            self._stage, self._started = stage, time.monotonic()
+            # It began when the stage before ended, or this object was made.
+            self._stage, self._started = stage, self._last_call
             if sys.stderr.isatty():
                 self._bar = tqdm(
                     total=total, desc=stage, unit=UNITS[stage], unit_scale=True, file=sys.stderr
                 )
+        self._last_call = time.monotonic()
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
-        elif done >= total or time.monotonic() - self._last_line >= self._interval:
-            self._last_line = time.monotonic()
-            seconds = self._last_line - self._started
+        elif done >= total or self._last_call - self._last_line >= self._interval:
+            self._last_line = self._last_call
+            seconds = self._last_call - self._started
             left = f", {seconds / done * (total - done):.0f} s left" if 0 < done < total else ""
             print(
                 f"{stage}: {done:,} of {total:,} {UNITS[stage]} in {seconds:.1f} s{left}",

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     tokens = train_wordpiece(
         expand_inputs(args.input), args.format, args.size, lowercase=args.lowercase
     )
-    from biobert_jax.corpus.manifest import write_text_atomically
+    from biobert_jax.files import write_text_atomically
 
     write_text_atomically(output, "".join(f"{token}\n" for token in tokens))
     print(f"{output}: {len(tokens):,} tokens, {'uncased' if args.lowercase else 'cased'}")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biobert_jax.corpus.tokenization import file_sha256
 from biobert_jax.errors import UserError
+from biobert_jax.files import file_sha256, write_text_atomically
 
 NAME = "manifest.json"
 FORMAT_VERSION = 1
@@ -62,19 +62,6 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     write_text_atomically(
         directory / NAME, json.dumps(dataclasses.asdict(manifest), indent=2) + "\n"
     )
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Writes a file under a temporary name, flushes it to the disk and renames it into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_manifest(directory: str | os.PathLike) -> Manifest:

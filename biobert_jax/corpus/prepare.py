@@ -22,13 +22,13 @@ from biobert_jax.corpus.manifest import (
     Shard,
     read_manifest,
     write_manifest,
-    write_text_atomically,
 )
 from biobert_jax.corpus.rows import Task, plan_tasks, run_task
 from biobert_jax.corpus.runners import run_tasks
 from biobert_jax.corpus.shards import plan_shards, run_shard_task
-from biobert_jax.corpus.tokenization import Tokenizer, file_sha256, load_tokenizer
+from biobert_jax.corpus.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.errors import UserError
+from biobert_jax.files import file_sha256, write_text_atomically
 
 Progress = Callable[[str, int, int], None]
 

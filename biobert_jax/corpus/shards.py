@@ -8,7 +8,7 @@ from typing import Any
 from biobert_jax.corpus.manifest import SPLITS
 from biobert_jax.corpus.records import RecordEncoder, write_shard
 from biobert_jax.corpus.spill import gather_shard, read_result, row_dtype, write_result
-from biobert_jax.corpus.tokenization import file_sha256
+from biobert_jax.files import file_sha256
 
 ROWS_PER_SHARD = 16384
 

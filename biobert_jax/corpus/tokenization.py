@@ -5,7 +5,6 @@ words over 200 characters unknown. A vocabulary with upper-case pieces is cased:
 neither lower-cased nor stripped of accents.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Sequence
@@ -193,12 +192,6 @@ def read_vocab(path: Path) -> list[str]:
                 raise UserError(f"{path}:{number}: token {token!r} stands twice")
             seen.add(token)
     return tokens
-
-
-def file_sha256(path: str | os.PathLike) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _special_id(ids: dict[str, int], name: str, path: Path) -> int:

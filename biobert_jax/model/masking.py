@@ -54,6 +54,7 @@ def mask_rows(
       input_ids: int [B, L].
       sequence_ids: int [B, L]; 0 is padding.
     """
+    input_ids = jnp.asarray(input_ids)
     batch, length = input_ids.shape
     select_key, kind_key, random_key = jax.random.split(key, 3)
     real = sequence_ids > 0

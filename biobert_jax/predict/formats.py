@@ -38,8 +38,7 @@ def read_raw(path: str | os.PathLike, format: str = "") -> Iterator[RawDocument]
         raise UserError(f"--input {path}: no such file") from None
     except UnicodeDecodeError as error:
         raise UserError(
-            f"--input {path}: not UTF-8 at byte {error.start}: convert it: "
-            "iconv -f latin1 -t utf-8"
+            f"--input {path}: not UTF-8 at byte {error.start}: convert it: iconv -f latin1 -t utf-8"
         ) from error
     except (EOFError, gzip.BadGzipFile, OSError) as error:
         raise UserError(f"--input {path}: cannot be read ({error})") from error

@@ -14,9 +14,9 @@ from jax import Array
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.load import check_same_model, fit_params, load_checkpoint
 from biobert_jax.config import MaskingConfig, ModelConfig, PretrainConfig
-from biobert_jax.corpus.tokenization import file_sha256
 from biobert_jax.data.tfrecords import PreparedData
 from biobert_jax.errors import UserError
+from biobert_jax.files import file_sha256
 from biobert_jax.model.heads import (
     BertForPreTraining,
     WeightedSum,

@@ -13,8 +13,8 @@ from jax.sharding import Mesh
 
 from biobert_jax import config as configs
 from biobert_jax.checkpoints import orbax
-from biobert_jax.corpus.manifest import write_text_atomically
 from biobert_jax.errors import UserError
+from biobert_jax.files import write_text_atomically
 from biobert_jax.training.sharding import replicated
 from biobert_jax.training.step import TrainState
 

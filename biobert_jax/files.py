@@ -1,0 +1,29 @@
+"""Files written whole or not at all, and their hashes."""
+
+import hashlib
+import os
+from pathlib import Path
+
+
+def write_text_atomically(path: str | os.PathLike, text: str) -> None:
+    """Writes a UTF-8 file under a temporary name, flushes it to the disk and renames it into place.
+
+    Folders on the way are made. A reader sees the old file or the new one, never a part.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def file_sha256(path: str | os.PathLike) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
