@@ -30,6 +30,6 @@ def get_config() -> ConfigDict:
     config.data = ConfigDict({"dir": "", "batch_size": 16})
     # More to predict from little text: twice BERT's share of tokens is hidden.
     config.masking = ConfigDict({"rate": 0.3})
-    config.optimizer = ConfigDict({"name": "adamw", "learning_rate": 2e-3, "warmup_steps": 100})
-    config.train = ConfigDict({"num_steps": 700, "eval_every": 100, "checkpoint_every": 350})
+    config.optimizer = ConfigDict({"name": "adamw", "learning_rate": 3e-3, "warmup_steps": 100})
+    config.train = ConfigDict({"num_steps": 1000, "eval_every": 200, "checkpoint_every": 500})
     return config

@@ -32,12 +32,24 @@ def attention(
     """
     if implementation not in ("auto", "xla"):
         raise ValueError(f"attention {implementation!r} is not one of auto, xla")
-    scale = query.shape[-1] ** -0.5
-    logits = jnp.einsum("bqhd,bkhd->bhqk", query * scale, key, preferred_element_type=jnp.float32)
+    batch, length, heads, size = query.shape
+
+    def by_head(x):  # one contiguous matrix a head: what a CPU's batched product is fast on
+        return x.transpose(0, 2, 1, 3).reshape(batch * heads, length, size)
+
+    logits = jnp.einsum(
+        "nqd,nkd->nqk",
+        by_head(query * size**-0.5),
+        by_head(key),
+        preferred_element_type=jnp.float32,
+    ).reshape(batch, heads, length, length)
     same = sequence_ids[:, None, :, None] == sequence_ids[:, None, None, :]
     # The lowest finite number, not -inf: exp gives exactly 0 for other sequences, and so does
     # the gradient, with no 0 * inf on the way back.
     logits = jnp.where(same, logits, jnp.finfo(jnp.float32).min)
     probabilities = jax.nn.softmax(logits, axis=-1).astype(query.dtype)
     probabilities = dropout(probabilities, dropout_rate, dropout_key)
-    return jnp.einsum("bhqk,bkhd->bqhd", probabilities, value)
+    context = jnp.einsum(
+        "nqk,nkd->nqd", probabilities.reshape(batch * heads, length, length), by_head(value)
+    )
+    return context.reshape(batch, heads, length, size).transpose(0, 2, 1, 3)

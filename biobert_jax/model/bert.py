@@ -24,9 +24,22 @@ ACTIVATIONS = {
 }
 
 
-def dense(config: ModelConfig, features_in: int, features_out: int, *, rngs: nnx.Rngs):
+class Dense(nnx.Linear):
+    """A linear layer over the last axis, computed as one matrix product.
+
+    With all other axes flattened, the gradient of the kernel is a plain product too; left in
+    three dimensions it took twice as long on a CPU.
+    """
+
+    def __call__(self, x: Array) -> Array:
+        """[..., features_in] to [..., features_out]."""
+        flat = super().__call__(x.reshape(-1, x.shape[-1]))
+        return flat.reshape(*x.shape[:-1], -1)
+
+
+def dense(config: ModelConfig, features_in: int, features_out: int, *, rngs: nnx.Rngs) -> Dense:
     """A linear layer with BERT's initialisation: truncated normal kernel, zero bias."""
-    return nnx.Linear(
+    return Dense(
         features_in,
         features_out,
         kernel_init=nnx.initializers.truncated_normal(config.initializer_range),

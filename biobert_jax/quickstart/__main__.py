@@ -49,7 +49,7 @@ def commands(out: Path) -> list[list[str]]:
     vocab = str(out / "vocab.txt")
     pretrain, ner = str(EXPERIMENTS / "pretrain_quickstart.py"), str(EXPERIMENTS / "ner.py")
     return [
-        ["vocab", *corpus, "--size", "1200", "--output", vocab],
+        ["vocab", *corpus, "--size", "4000", "--output", vocab],
         ["prepare", *corpus, "--vocab", vocab, "--max_seq_length", "128", "--held_out", "0.05"]
         + ["--output", str(out / "data")],
         ["verify", str(out / "data")],

@@ -52,7 +52,7 @@ def cut_windows(lengths: Sequence[int], capacity: int) -> list[Window]:
     borders.append(len(ends))
     return [
         Window(start, end, first, last)
-        for (start, end), first, last in zip(spans, borders, borders[1:], strict=True)
+        for (start, end), first, last in zip(spans, borders[:-1], borders[1:], strict=True)
     ]
 
 

@@ -1,0 +1,188 @@
+"""What a user gets wrong: one line that says what, where and what to do; nothing half-written."""
+
+import gzip
+import json
+import shutil
+
+import pytest
+
+from biobert_jax import cli
+from tests.end_to_end.conftest import NER, ner_command, prepare_command, pretrain_command
+
+
+@pytest.fixture
+def fails(capsys):
+    """Runs a command that must fail, and returns its one line of error."""
+
+    def run(command, code=1):
+        capsys.readouterr()
+        assert cli.main([str(word) for word in command]) == code
+        errors = capsys.readouterr().err.strip().splitlines()
+        lines = [line for line in errors if line.startswith("error: ")]
+        assert len(lines) == 1 and "Traceback" not in "\n".join(errors), errors
+        return lines[0]
+
+    return run
+
+
+def prepare(path, vocab, output, format="text", *more):
+    return [
+        *("prepare", "--input", path, "--format", format, "--vocab", vocab),
+        *("--max_seq_length", "64", "--workers", "1", "--output", output, *more),
+    ]
+
+
+def test_inputs_that_are_not_there(fails, vocab, tmp_path):
+    line = fails(prepare(tmp_path / "none.txt", vocab, tmp_path / "out"))
+    assert "no such file" in line and "none.txt" in line
+    line = fails(prepare(tmp_path / "*.xml", vocab, tmp_path / "out"))
+    assert "no file matches" in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def good(tmp_path):
+    path = tmp_path / "good.txt"
+    path.write_text("Aspirin helps.\n\nIt is safe.\n" * 40, encoding="utf-8")
+    return path
+
+
+def broken_files(tmp_path, corpus):
+    whole = gzip.compress((corpus / "abstracts.xml").read_bytes())
+    (tmp_path / "cut.xml.gz").write_bytes(whole[: len(whole) // 2])
+    text = (corpus / "abstracts.xml").read_text(encoding="utf-8")
+    middle = text.index("</Article>", len(text) // 2)
+    (tmp_path / "broken.xml").write_text(text[:middle] + "<" + text[middle:], encoding="utf-8")
+    (tmp_path / "latin.txt").write_bytes("Caf\u00e9 au lait\n".encode("latin-1"))
+    (tmp_path / "bad.jsonl").write_text('{"id": 1, "text": "x"}\n{"id": 2,\n', encoding="utf-8")
+    return [
+        ("cut.xml.gz", "pubmed", "cut.xml.gz"),
+        ("broken.xml", "pubmed", "broken.xml:"),
+        ("latin.txt", "text", "latin.txt:1"),
+        ("bad.jsonl", "jsonl", "bad.jsonl:2"),
+    ]
+
+
+def test_files_that_cannot_be_read_alone(fails, vocab, corpus, tmp_path):
+    for name, format, where in broken_files(tmp_path, corpus):
+        line = fails(prepare(tmp_path / name, vocab, tmp_path / "out" / name, format))
+        assert where in line, line
+        assert not (tmp_path / "out" / name / "manifest.json").exists()
+
+
+def test_a_bad_file_is_named_and_the_good_ones_go_on(fails, vocab, good, corpus, tmp_path):
+    broken_files(tmp_path, corpus)
+    inputs = f"{good},{tmp_path / 'latin.txt'}"
+    line = fails(prepare(inputs, vocab, tmp_path / "out"))
+    assert "latin.txt:1" in line
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["num_documents"] == 80 and list(manifest["failed"]) == [
+        str(tmp_path / "latin.txt")
+    ]
+    fails(prepare(inputs, vocab, tmp_path / "strict", "text", "--on_error", "fail"))
+    assert not (tmp_path / "strict/manifest.json").exists()
+
+
+def test_empty_documents_are_counted_and_an_empty_corpus_refused(fails, vocab, tmp_path, capsys):
+    (tmp_path / "some.jsonl").write_text('{"text": " "}\n{"text": "Aspirin."}\n')
+    assert (
+        cli.main([str(w) for w in prepare(tmp_path / "some.jsonl", vocab, tmp_path / "a", "jsonl")])
+        == 0
+    )
+    assert "1 empty ones left out" in capsys.readouterr().out
+    (tmp_path / "empty.txt").write_text("")
+    assert "no readable text" in fails(prepare(tmp_path / "empty.txt", vocab, tmp_path / "b"))
+
+
+def test_vocabularies(fails, good, tmp_path):
+    assert "no such vocabulary" in fails(prepare(good, tmp_path / "v.txt", tmp_path / "out"))
+    (tmp_path / "v.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\na\n")
+    assert "has no [MASK]" in fails(prepare(good, tmp_path / "v.txt", tmp_path / "out"))
+
+
+def test_config_keys_and_values(fails, data, tmp_path):
+    run = tmp_path / "run"
+    for override, message in [
+        ("data.batchsize=3", "did you mean 'data.batch_size'"),
+        ("optimiser.name=x", "did you mean 'optimizer'"),
+        ("optimizer.name=bert_adam", "did you mean 'bert_adamw'"),
+        ("train.num_steps=ten", "takes int, not 'ten'"),
+        ("model.hidden_size=33", "not a multiple"),
+        ("data.batch_size=", "takes int"),
+        ("model=3", "is a group"),
+        ("seed.x=3", "has no keys below it"),
+        ("masking.rate=2", "must lie in"),
+        ("model.attention=splash", "model.attention is 'splash'"),
+    ]:
+        line = fails(pretrain_command(data, run, f"--config.{override}"))
+        assert message in line, line
+    assert not run.exists()
+    assert "has no option --batch" in fails([*pretrain_command(data, run), "--batch=3"])
+
+
+def test_config_files(fails, data, tmp_path):
+    def command(config):
+        return ["pretrain", "--config", config, "--workdir", tmp_path / "run"]
+
+    assert "no such file" in fails(command(tmp_path / "none.py"))
+    (tmp_path / "bad.py").write_text("def get_config(:\n")
+    assert "SyntaxError" in fails(command(tmp_path / "bad.py"))
+    (tmp_path / "empty.py").write_text("x = 1\n")
+    assert "no get_config" in fails(command(tmp_path / "empty.py"))
+    line = fails(["finetune", "--config", f"{NER}:ncbi", "--workdir", tmp_path / "run"])
+    assert "no preset 'ncbi'" in line and "ncbi_disease" in line
+
+
+def test_checkpoints(fails, data, pretrained, corpus, tmp_path):
+    run = tmp_path / "run"
+    line = fails(pretrain_command(data, run, f"--config.init={tmp_path / 'none'}"))
+    assert "no such checkpoint" in line
+    line = fails(
+        pretrain_command(data, run, f"--config.init={pretrained}", "--config.model.hidden_size=64")
+    )
+    assert "hidden_size 32, the config says 64" in line
+    line = fails(["predict", "--checkpoint", pretrained, "--input", corpus / "notes.txt"])
+    assert "cannot tag" in line and "biobert finetune" in line
+    assert "no finished checkpoint" in fails(ner_command(corpus, run))
+    assert not run.exists()
+
+
+def test_a_workdir_of_another_config_is_refused(fails, data, pretrained):
+    line = fails(pretrain_command(data, pretrained, "--config.seed=7"))
+    assert "seed was 0, is 7" in line
+
+
+def test_tagged_files(fails, pretrained, corpus, tmp_path):
+    for name in ("train.tsv", "devel.tsv", "test.tsv"):
+        shutil.copy(corpus / name, tmp_path / name)
+    with open(tmp_path / "devel.tsv", "a") as stream:
+        stream.write("lonely\n")
+    lines = len((tmp_path / "devel.tsv").read_text().splitlines())
+    line = fails(ner_command(pretrained, tmp_path / "run", f"--config.data.dir={tmp_path}"))
+    assert f"devel.tsv:{lines}" in line
+
+
+def test_prediction_input_and_output(fails, tagger, corpus, tmp_path):
+    notes = corpus / "notes.txt"
+    predict = ["predict", "--checkpoint", tagger, "--input"]
+    assert "name it .jsonl or .html" in fails([*predict, notes, "--output", tmp_path / "x.csv"])
+    assert "no such folder" in fails([*predict, notes, "--output", tmp_path / "no/x.jsonl"])
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    out = tmp_path / "x.jsonl"
+    assert "not UTF-8 at byte 3" in fails([*predict, tmp_path / "latin.txt", "--output", out])
+    (tmp_path / "bad.jsonl").write_text('{"text": "a"}\n[]\n')
+    assert "bad.jsonl:2" in fails([*predict, tmp_path / "bad.jsonl", "--output", out])
+    assert not out.exists() and not list(tmp_path.glob(".*.tmp"))
+
+
+def test_convert_never_overwrites(fails, tagger, tmp_path):
+    convert = ["convert", "--from", tagger, "--to", tmp_path, "--format", "hf"]
+    assert "exists" in fails(convert)
+
+
+def test_an_unfinished_data_set_is_not_trained_on(fails, vocab, tmp_path):
+    (tmp_path / "out/.work").mkdir(parents=True)
+    line = fails(pretrain_command(tmp_path / "out", tmp_path / "run"))
+    assert "was not finished" in line
+    (tmp_path / "out/.work/fingerprint").write_text("of other arguments")
+    assert "unfinished run with other inputs" in fails(prepare_command(vocab, tmp_path / "out"))

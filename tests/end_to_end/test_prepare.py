@@ -1,0 +1,156 @@
+"""`biobert prepare` and `verify`: what shards hold; workers and deaths change nothing."""
+
+import gzip
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from biobert_jax import cli
+from biobert_jax.corpus.manifest import read_manifest
+from biobert_jax.corpus.readers import open_documents
+from biobert_jax.corpus.tokenization import load_tokenizer
+from biobert_jax.data.tfrecords import PreparedData
+from tests.end_to_end.conftest import prepare_command
+
+
+def rows_of(directory):
+    """All rows of a data set: ids and sequence ids."""
+    data = PreparedData(directory)
+    import tensorflow as tf
+
+    from biobert_jax.corpus.records import parse_rows
+
+    manifest = data.manifest
+    for shard in manifest.shards:
+        for record in tf.data.TFRecordDataset(str(directory / shard.name)).batch(64):
+            parsed = parse_rows(record, manifest.max_seq_length, manifest.tokenizer["vocab_size"])
+            yield from zip(*(parsed[n].numpy() for n in ("input_ids", "sequence_ids")), strict=True)
+
+
+def bytes_of(directory):
+    return {p.name: p.read_bytes() for p in directory.iterdir() if p.suffix == ".tfrecord"}
+
+
+def write_jsonl(path, corpus, copies=1):
+    documents = list(open_documents(corpus / "abstracts.xml", "pubmed"))
+    with gzip.open(path, "wt", encoding="utf-8") as stream:
+        for copy in range(copies):
+            for document in documents:
+                line = {"id": f"{copy}-{document.id}", "text": "\n".join(document.passages)}
+                stream.write(json.dumps(line) + "\n")
+    return path
+
+
+def test_every_token_of_the_corpus_is_in_the_rows(data, corpus, vocab):
+    tokenizer = load_tokenizer(vocab)
+    expected = np.zeros(tokenizer.vocab_size, int)
+    count = 0
+    for document in open_documents(corpus / "abstracts.xml", "pubmed"):
+        count += 1
+        for ids in tokenizer.encode_batch(document.passages):
+            np.add.at(expected, ids, 1)
+    manifest = read_manifest(data)
+    assert manifest.num_documents == count and manifest.num_tokens == expected.sum()
+    found = np.zeros(tokenizer.vocab_size, int)
+    rows = sequences = real = 0
+    for ids, numbers in rows_of(data):
+        rows += 1
+        sequences += int(numbers.max())
+        real += int((numbers > 0).sum())
+        np.add.at(found, ids[numbers > 0], 1)
+    found[[tokenizer.special.cls, tokenizer.special.sep]] -= sequences
+    np.testing.assert_array_equal(found, expected)
+    assert (rows, sequences) == (manifest.num_rows, manifest.num_sequences)
+    assert manifest.fill == pytest.approx(real / (rows * 64), abs=1e-4) and manifest.fill > 0.95
+
+
+def test_any_number_of_workers_and_a_death_give_the_same_bytes(
+    corpus, vocab, tmp_path, monkeypatch
+):
+    from biobert_jax.corpus import prepare, rows
+
+    monkeypatch.setattr(rows, "PART_BYTES", 20_000)
+    source = write_jsonl(tmp_path / "many.jsonl.gz", corpus, copies=2)
+
+    def run(name, workers):
+        command = ["prepare", "--input", str(source), "--format", "jsonl", "--vocab", str(vocab)]
+        command += ["--max_seq_length", "64", "--workers", workers, "--shards", "3"]
+        return cli.main([*command, "--output", str(tmp_path / name)])
+
+    assert run("one", "1") == run("two", "2") == 0
+    # A run that dies after its third task, and again while it writes shards.
+    for function, dies_at in (("run_task", 3), ("run_shard_task", 2)):
+        original, calls = getattr(prepare, function), []
+
+        def dying(task, original=original, calls=calls, dies_at=dies_at):
+            calls.append(task)
+            if len(calls) == dies_at:
+                raise KeyboardInterrupt
+            return original(task)
+
+        monkeypatch.setattr(prepare, function, dying)
+        assert run("died", "1") == 130
+        assert not (tmp_path / "died/manifest.json").exists()
+        monkeypatch.setattr(prepare, function, original)
+    assert run("died", "1") == 0
+    expected = bytes_of(tmp_path / "one")
+    assert len(expected) == 4
+    assert bytes_of(tmp_path / "two") == expected and bytes_of(tmp_path / "died") == expected
+    assert sorted(p.name for p in (tmp_path / "died").iterdir()) == sorted(
+        [*expected, "manifest.json", "vocab.txt"]
+    )
+
+
+def test_a_held_out_document_stays_held_out_when_files_are_added(corpus, vocab, tmp_path):
+    # Told from the tasks' tallies: the same document falls on the same side.
+    from biobert_jax.corpus.rows import _is_held_out
+
+    ids = [str(n) for n in range(4000)]
+    share = np.mean([_is_held_out(i, 0.1) for i in ids])
+    assert 0.08 < share < 0.12
+    assert [_is_held_out(i, 0.1) for i in ids] == [_is_held_out(i, 0.1) for i in ids]
+    assert all(_is_held_out(i, 0.2) for i in ids if _is_held_out(i, 0.1))
+
+
+def test_batches_are_the_same_on_any_number_of_hosts_and_after_a_seek(data):
+    prepared = PreparedData(data)
+
+    def take(count, **arguments):
+        batches = prepared.train_batches(8, seed=3, **arguments)
+        return [next(batches)["input_ids"] for _ in range(count)]
+
+    whole = take(12)
+    for hosts in (2, 4):
+        parts = [take(12, host=host, num_hosts=hosts) for host in range(hosts)]
+        for step in range(12):
+            joined = np.concatenate([part[step] for part in parts])
+            np.testing.assert_array_equal(joined, whole[step])
+    np.testing.assert_array_equal(take(3, start_step=9), whole[9:])
+
+
+def test_verify_finds_a_flipped_bit_and_training_refuses_it(data, tmp_path, capsys):
+    from tests.end_to_end.conftest import pretrain_command
+
+    shutil.copytree(data, tmp_path / "copy")
+    assert cli.main(["verify", str(tmp_path / "copy")]) == 0
+    victim = sorted((tmp_path / "copy").glob("train-*"))[1]
+    content = bytearray(victim.read_bytes())
+    content[1000] ^= 4
+    victim.write_bytes(bytes(content))
+    capsys.readouterr()
+    assert cli.main(["verify", str(tmp_path / "copy")]) == 1
+    assert victim.name in capsys.readouterr().err
+    assert cli.main(pretrain_command(tmp_path / "copy", tmp_path / "run")) == 1
+    assert victim.name in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_set_is_left_alone_and_another_is_refused(data, vocab, capsys):
+    before = bytes_of(data)
+    assert cli.main(prepare_command(vocab, data)) == 0
+    capsys.readouterr()
+    assert cli.main(prepare_command(vocab, data, "--seed", "5")) == 1
+    assert "holds another data set" in capsys.readouterr().err
+    assert bytes_of(data) == before

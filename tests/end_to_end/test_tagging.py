@@ -1,0 +1,120 @@
+"""Fine-tuning, scoring, tagging and conversion by their commands, on the embedded corpus."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from biobert_jax import cli
+from biobert_jax.checkpoints import load
+from biobert_jax.checkpoints.tree import flatten
+from biobert_jax.predict.tagger import EntityTagger, RawDocument
+from tests.end_to_end.conftest import ner_command
+
+
+def test_what_finetuning_writes(tagger, corpus, capsys):
+    scores = json.loads((tagger / "scores.json").read_text())
+    assert scores["sentences"] == 120 and 0 <= scores["test"]["f1"] <= 1
+    card = (tagger / "README.md").read_text()
+    assert f"{scores['test']['f1']:.4f}" in card and "conlleval" in card
+    assert cli.main(["evaluate", "--predictions", str(tagger / "predictions.conll")]) == 0
+    from_file = capsys.readouterr().out
+    test = str(corpus / "test.tsv")
+    out = str(tagger / "again.json")
+    command = ["evaluate", "--checkpoint", str(tagger), "--data", test, "--json", out]
+    assert cli.main(command) == 0
+    assert capsys.readouterr().out == from_file
+    assert json.loads((tagger / "again.json").read_text()) == scores["test"]
+
+
+def test_the_predictions_hold_every_word_of_the_test_file(tagger, corpus):
+    words = [x.split()[0] for x in (corpus / "test.tsv").read_text().splitlines() if x.strip()]
+    lines = (tagger / "predictions.conll").read_text().splitlines()
+    assert [line.split()[0] for line in lines if line] == words
+
+
+def test_finetuning_resumes_bit_for_bit(tagger, pretrained, tmp_path):
+    command = ner_command(pretrained, tmp_path / "run", "--config.train.keep_checkpoints=9")
+    assert cli.main(command) == 0
+    shutil.rmtree(tmp_path / "run/checkpoints/6")
+    assert cli.main(command) == 0
+    ours, theirs = (flatten(load.load_checkpoint(p).params) for p in (tmp_path / "run", tagger))
+    assert all(np.array_equal(ours[path], theirs[path]) for path in theirs)
+
+
+def test_html_and_json_lines_from_one_run(tagger, corpus, tmp_path, capsys):
+    outputs = [str(tmp_path / "tagged.jsonl"), str(tmp_path / "tagged.html")]
+    command = ["predict", "--checkpoint", str(tagger), "--input", str(corpus / "notes.txt")]
+    assert cli.main([*command, "--output", outputs[0], "--output", outputs[1]]) == 0
+    [document] = map(json.loads, (tmp_path / "tagged.jsonl").read_text().splitlines())
+    text = (corpus / "notes.txt").read_bytes().decode()
+    assert document["text"] == text
+    assert document["entities"], "six steps are enough to tag something"
+    for entity in document["entities"]:
+        assert text[entity["start"] : entity["end"]] == entity["text"]
+        assert 0 < entity["score"] <= 1
+    page = (tmp_path / "tagged.html").read_text()
+    assert page.startswith("<!DOCTYPE html>") or page.startswith("<!doctype html>")
+    assert "µg" in page and "http" not in page.replace("http-equiv", "")
+    capsys.readouterr()
+    assert cli.main(command) == 0
+    assert json.loads(capsys.readouterr().out) == document
+
+
+@pytest.fixture(scope="module")
+def loaded(tagger):
+    return EntityTagger(tagger, batch_size=4)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.text(max_size=200), min_size=1, max_size=4))
+def test_offsets_hold_on_any_text(loaded, texts):
+    documents = [RawDocument(str(n), text) for n, text in enumerate(texts)]
+    tagged = list(loaded.tag(documents))
+    assert [d.text for d in tagged] == texts
+    for document in tagged:
+        end = 0
+        for entity in document.entities:
+            assert end <= entity.start < entity.end
+            assert document.text[entity.start : entity.end] == entity.text
+            end = entity.end
+
+
+def test_a_document_is_tagged_the_same_alone_and_among_others(loaded, corpus):
+    paragraphs = (corpus / "notes.txt").read_text().split("\n\n")
+    documents = [RawDocument(str(n), text) for n, text in enumerate(paragraphs)]
+    together = [d.entities for d in loaded.tag(documents)]
+    alone = [d.entities for document in documents for d in loaded.tag([document])]
+    for one, other in zip(together, alone, strict=True):
+        spans = [[(e.start, e.end, e.type) for e in entities] for entities in (one, other)]
+        assert spans[0] == spans[1]
+
+
+def test_conversion_there_and_back_tags_the_same(tagger, corpus, tmp_path, capsys):
+    hf, back = str(tmp_path / "hf"), str(tmp_path / "orbax")
+    convert = ["convert", "--from", str(tagger), "--to", hf, "--format", "hf"]
+    assert cli.main(convert) == 0
+    assert cli.main(["convert", "--from", hf, "--to", back, "--format", "orbax"]) == 0
+    before, after = (flatten(load.load_checkpoint(p).params) for p in (tagger, back))
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[path], after[path]) for path in before)
+    capsys.readouterr()
+    results = []
+    for checkpoint in (str(tagger), hf, back):
+        command = ["predict", "--checkpoint", checkpoint, "--input", str(corpus / "notes.txt")]
+        assert cli.main(command) == 0
+        results.append(json.loads(capsys.readouterr().out)["entities"])
+    spans = [[(e["start"], e["end"], e["type"]) for e in entities] for entities in results]
+    assert spans[0] == spans[1] == spans[2]
+
+
+def test_configs_in_a_hugging_face_folder_are_complete(tagger, tmp_path):
+    hf = tmp_path / "hf"
+    assert cli.main(["convert", "--from", str(tagger), "--to", str(hf), "--format", "hf"]) == 0
+    config = json.loads((hf / "config.json").read_text())
+    assert config["architectures"] == ["BertForTokenClassification"]
+    assert config["id2label"]["0"] == "O" and len(config["id2label"]) == 5
+    assert json.loads((hf / "tokenizer_config.json").read_text())["do_lower_case"] is False
