@@ -186,3 +186,49 @@ def test_an_unfinished_data_set_is_not_trained_on(fails, vocab, tmp_path):
     assert "was not finished" in line
     (tmp_path / "out/.work/fingerprint").write_text("of other arguments")
     assert "unfinished run with other inputs" in fails(prepare_command(vocab, tmp_path / "out"))
+
+
+@pytest.mark.parametrize("verb", ["vocab", "verify", "predict", "evaluate", "convert"])
+def test_ctrl_c_leaves_nothing_behind(verb, tagger, data, corpus, tmp_path, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    # Each where it is in the middle of its work.
+    for target in (
+        "biobert_jax.corpus.vocabulary.open_documents",
+        "biobert_jax.corpus.manifest.check_shards",
+        "biobert_jax.predict.tagger.word_probabilities",
+        "biobert_jax.checkpoints.huggingface._write_json",
+    ):
+        monkeypatch.setattr(target, interrupt)
+    out = str(tmp_path / "out.jsonl")
+    abstracts = ["--input", str(corpus / "abstracts.xml"), "--format", "pubmed"]
+    notes = ["--input", str(corpus / "notes.txt")]
+    command = {
+        "vocab": [*abstracts, "--output", out],
+        "verify": [str(data)],
+        "predict": ["--checkpoint", str(tagger), *notes, "--output", out],
+        "evaluate": ["--checkpoint", str(tagger), "--data", str(corpus / "test.tsv")],
+        "convert": ["--from", str(tagger), "--to", str(tmp_path / "hf"), "--format", "hf"],
+    }[verb]
+    capsys.readouterr()
+    assert cli.main([verb, *command]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_said_and_the_rerun_finishes(fails, good, vocab, tmp_path, monkeypatch):
+    import errno
+
+    from biobert_jax.corpus import shards
+
+    def full(path, records):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shards, "write_shard", full)
+        assert "no space left" in fails(prepare(good, vocab, tmp_path / "out"))
+    assert not (tmp_path / "out/manifest.json").exists()
+    command = [str(word) for word in prepare(good, vocab, tmp_path / "out")]
+    assert cli.main(command) == 0
+    assert cli.main(["verify", str(tmp_path / "out")]) == 0
