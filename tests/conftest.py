@@ -1,5 +1,7 @@
 """Fixtures shared by all tests."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import hypothesis
@@ -17,3 +19,11 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("shared/data is not beside the checkout")
     return path
+
+
+# The end-to-end tests compile the same small programs over and over, in processes of their own
+# too: a cache for the session makes that once.
+_cache = tempfile.TemporaryDirectory(prefix="biobert_jax_compiled_")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"

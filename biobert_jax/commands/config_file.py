@@ -51,5 +51,6 @@ def load_config(args: argparse.Namespace, cls: type[T]) -> T:
     try:
         values = module.get_config(preset) if colon else module.get_config()
     except KeyError as error:
-        raise UserError(f"--config {args.config}: no preset {error}") from error
+        known = ", ".join(getattr(module, "PRESETS", ())) or f"see {path}"
+        raise UserError(f"--config {args.config}: no preset {error}: known: {known}") from error
     return resolve(cls, apply_overrides(cls, values, args.overrides))
