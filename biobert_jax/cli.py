@@ -53,8 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     args, rest = build_parser().parse_known_args(argv)
     try:
+        remote = [w for w in (argv if argv is not None else sys.argv[1:]) if "://" in w]
+        if remote:
+            raise UserError(f"{remote[0]}: only local paths in this version: copy the files here")
         overrides = [word.removeprefix("--config.") for word in rest if _is_override(word)]
         unknown = [word for word in rest if not _is_override(word)]
+        bare = [word for word in overrides if "=" not in word]
+        if bare and hasattr(args, "config"):
+            raise UserError(f"--config.{bare[0]} has no value: write --config.{bare[0]}=VALUE")
         if unknown or (overrides and not hasattr(args, "config")):
             raise UserError(
                 f"{args.verb} has no option {(unknown or rest)[0]}: see biobert {args.verb} --help"

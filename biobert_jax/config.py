@@ -41,6 +41,10 @@ class ModelConfig:
     dtype: str = "float32"  # of activations; parameters are always float32
 
     def __post_init__(self):
+        for name in ("hidden_size", "num_hidden_layers", "num_attention_heads"):
+            _positive(f"model.{name}", getattr(self, name))
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            _dropout_rate(f"model.{name}", getattr(self, name))
         if self.hidden_size % self.num_attention_heads:
             raise UserError(
                 f"model.hidden_size {self.hidden_size} is not a multiple of "
@@ -51,14 +55,18 @@ class ModelConfig:
         _one_of("model.dtype", self.dtype, ("float32", "bfloat16"))
 
 
-# What decides the shapes of a checkpoint's arrays: two models that agree here are compatible.
-SHAPE_FIELDS = (
+# What decides the function that a checkpoint's arrays compute, their shapes first: two models that
+# agree here are the same but for dropout and precision.
+FUNCTION_FIELDS = (
     "vocab_size",
     "hidden_size",
     "num_hidden_layers",
     "intermediate_size",
     "max_position_embeddings",
     "type_vocab_size",
+    "num_attention_heads",
+    "hidden_act",
+    "layer_norm_eps",
 )
 
 
@@ -69,6 +77,9 @@ class DataConfig:
     dir: str = ""
     batch_size: int = 32  # rows over all devices
     num_streams: int = 0  # virtual streams of the global order; 0: as many as the shards allow
+
+    def __post_init__(self):
+        _positive("data.batch_size", self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,9 @@ class TrainConfig:
     keep_checkpoints: int = 3
     log_every: int = 10
 
+    def __post_init__(self):
+        _positive("train.num_steps", self.num_steps)
+
 
 @dataclass(frozen=True)
 class MeshConfig:
@@ -147,6 +161,10 @@ class PretrainConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
 
+    def __post_init__(self):
+        if self.seed < 0:
+            raise UserError(f"seed is {self.seed}: it must be at least 0")
+
 
 @dataclass(frozen=True)
 class NerDataConfig:
@@ -159,6 +177,13 @@ class NerDataConfig:
     max_seq_length: int = 128
     batch_size: int = 8  # packed rows over all devices
 
+    def __post_init__(self):
+        _positive("data.batch_size", self.batch_size)
+        if self.max_seq_length < 8:
+            raise UserError(
+                f"data.max_seq_length is {self.max_seq_length}: a row needs 8 positions"
+            )
+
 
 @dataclass(frozen=True)
 class NerModelConfig:
@@ -168,6 +193,10 @@ class NerModelConfig:
     attention_probs_dropout_prob: float = 0.1
     attention: str = "auto"
     dtype: str = "float32"
+
+    def __post_init__(self):
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            _dropout_rate(f"model.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -199,6 +228,8 @@ class NerConfig:
 
     def __post_init__(self):
         _one_of("task", self.task, ("ner",))
+        if self.seed < 0:
+            raise UserError(f"seed is {self.seed}: it must be at least 0")
 
 
 def resolve(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
@@ -292,6 +323,16 @@ def _coerce(hint: Any, value: Any, key: str) -> Any:
     except (KeyError, ValueError, TypeError):
         pass
     raise UserError(f"config key {key!r} takes {hint.__name__}, not {value!r}")
+
+
+def _positive(key: str, value: int) -> None:
+    if value < 1:
+        raise UserError(f"{key} is {value}: it must be at least 1")
+
+
+def _dropout_rate(key: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise UserError(f"{key} is {value}: it must lie in [0, 1)")
 
 
 def _one_of(key: str, value: str, known: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from biobert_jax.checkpoints import huggingface, orbax
 from biobert_jax.checkpoints.tree import flatten, unflatten
-from biobert_jax.config import SHAPE_FIELDS, ModelConfig
+from biobert_jax.config import FUNCTION_FIELDS, ModelConfig
 from biobert_jax.errors import UserError
 
 
@@ -52,7 +52,8 @@ def find_checkpoint(path: str | os.PathLike) -> tuple[Path, str]:
     saved = orbax.checkpoints_of(path)
     if saved:
         return saved[0], "orbax"
-    if (path / "config.json").is_file() and not (path / orbax.FOLDER).exists():
+    weights = any((path / n).is_file() for n in ("model.safetensors", "pytorch_model.bin"))
+    if (path / "config.json").is_file() and weights:
         return path, "hf"
     if any(path.glob("*.ckpt.index")) or Path(f"{path}.index").is_file():
         raise UserError(f"{path}: TF1 checkpoints are not read in this version")
@@ -102,15 +103,15 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
 
 
 def check_same_model(checkpoint: Checkpoint, model: ModelConfig) -> None:
-    """Refuses a checkpoint of another size than `model`, naming both."""
+    """Refuses a checkpoint of another size or function than `model`, naming both."""
     different = [
         f"{name} {getattr(checkpoint.model, name)}, the config says {getattr(model, name)}"
-        for name in SHAPE_FIELDS
+        for name in FUNCTION_FIELDS
         if getattr(checkpoint.model, name) != getattr(model, name)
     ]
     if different:
         raise UserError(
-            f"{checkpoint.path}: the checkpoint is of another size: {'; '.join(different)}"
+            f"{checkpoint.path}: the checkpoint is of another model: {'; '.join(different)}"
         )
 
 

@@ -35,6 +35,8 @@ def load_config(args: argparse.Namespace, cls: type[T]) -> T:
     if not path.is_file():
         raise UserError(f"--config {path}: no such file")
     spec = importlib.util.spec_from_file_location("experiment", path)
+    if spec is None:
+        raise UserError(f"--config {path}: not a Python file: give one like experiments/ner.py")
     module = importlib.util.module_from_spec(spec)
     sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
     try:

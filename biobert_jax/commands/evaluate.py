@@ -1,6 +1,6 @@
 """Scores a tagger on a file of tagged sentences, or a file of predictions against its own gold.
 
-    biobert evaluate --checkpoint runs/ncbi --data data/NCBI-disease/devel.tsv
+    biobert evaluate --checkpoint runs/ncbi --data data/NCBI-disease/test.tsv
     biobert evaluate --predictions runs/ncbi/predictions.conll
 
 Entities must match exactly, as the official conlleval counts them. A predictions file holds a word,
@@ -24,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the scores."""
+    if args.batch_size < 1:
+        raise UserError(f"--batch_size {args.batch_size}: give a number above 0")
     if args.predictions and (args.checkpoint or args.data):
         raise UserError("give --predictions alone, or --checkpoint with --data")
     if not args.predictions and not (args.checkpoint and args.data):

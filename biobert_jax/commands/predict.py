@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Tags, and says how much."""
+    if args.batch_size < 1:
+        raise UserError(f"--batch_size {args.batch_size}: give a number above 0")
     from biobert_jax.corpus.arguments import expand_inputs
     from biobert_jax.predict import formats
     from biobert_jax.predict.tagger import EntityTagger

@@ -40,6 +40,8 @@ class PrepareArguments:
             raise UserError(f"--max_seq_length {self.max_seq_length}: a row needs 8 positions")
         if not 0 <= self.held_out < 1:
             raise UserError(f"--held_out {self.held_out}: give a share from 0 to below 1")
+        if self.seed < 0:
+            raise UserError(f"--seed {self.seed}: give a number from 0 on")
         if self.shards < 0:
             raise UserError(f"--shards {self.shards}: give a number above 0")
 

@@ -100,6 +100,9 @@ def check_shards(directory: Path, manifest: Manifest, *, hashes: bool = True) ->
     `hashes` False compares sizes only, which takes no reading.
     """
     problems = []
+    rows = sum(shard.rows for shard in manifest.shards)
+    if rows != manifest.num_rows:
+        problems.append(f"{directory / NAME}: {manifest.num_rows} rows, its shards have {rows}")
     for shard in manifest.shards:
         path = directory / shard.name
         if not path.is_file():

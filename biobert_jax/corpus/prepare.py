@@ -23,6 +23,7 @@ from biobert_jax.corpus.manifest import (
     read_manifest,
     write_manifest,
 )
+from biobert_jax.corpus.records import require_tensorflow
 from biobert_jax.corpus.rows import Task, plan_tasks, run_task
 from biobert_jax.corpus.runners import run_tasks
 from biobert_jax.corpus.shards import plan_shards, run_shard_task
@@ -50,6 +51,7 @@ def prepare(
       UserError: bad arguments; `output` holds another data set, or another run is at work there.
       CorpusFileError: a bad input file, with `on_error="fail"`.
     """
+    require_tensorflow()
     output = Path(output)
     tokenizer = load_tokenizer(arguments.vocab)
     claim = fingerprint(arguments, tokenizer)
@@ -151,6 +153,8 @@ def _publish(manifest: Manifest, tokenizer: Tokenizer, work: Path, output: Path)
 
 def _finished_before(output: Path, claim: str) -> Manifest | None:
     if not (output / NAME).exists():
+        if output.is_dir() and any(output.iterdir()) and not (output / ".work").exists():
+            raise UserError(f"--output {output} holds other files: choose an empty folder")
         return None
     manifest = read_manifest(output)
     if manifest.fingerprint == claim:

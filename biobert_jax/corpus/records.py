@@ -5,6 +5,8 @@ or int32 for the ids of a vocabulary over 65,536). Raw bytes parse several times
 Int64Lists, and every record of a data set has the same size.
 """
 
+import errno
+import importlib.util
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from biobert_jax.corpus.manifest import Manifest
+from biobert_jax.errors import UserError
+
+
+def require_tensorflow() -> None:
+    """Says before any work is done that TFRecords need TensorFlow."""
+    if importlib.util.find_spec("tensorflow") is None:
+        raise UserError("TFRecords need TensorFlow: pip install 'biobert-jax[tf]'")
 
 
 def id_dtype(vocab_size: int) -> np.dtype:
@@ -61,9 +70,12 @@ def write_shard(path: Path, records: Iterable[bytes]) -> None:
     """Writes serialised records as an uncompressed TFRecord file."""
     import tensorflow as tf
 
-    with tf.io.TFRecordWriter(os.fspath(path)) as writer:
-        for record in records:
-            writer.write(record)
+    try:
+        with tf.io.TFRecordWriter(os.fspath(path)) as writer:
+            for record in records:
+                writer.write(record)
+    except tf.errors.ResourceExhaustedError as error:
+        raise OSError(errno.ENOSPC, error.message, os.fspath(path)) from error
 
 
 def parse_rows(serialized, max_seq_length: int, vocab_size: int) -> dict:

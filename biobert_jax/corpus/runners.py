@@ -4,7 +4,10 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
+
+from biobert_jax.errors import UserError
 
 
 def run_tasks(
@@ -41,6 +44,11 @@ def run_tasks(
                 if following is not None:
                     pending[pool.submit(function, following)] = following
         pool.shutdown()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process was killed, for want of memory perhaps: use fewer --workers; the "
+            "same command goes on from what is finished"
+        ) from error
     except BaseException:
         for process in list((processes or {}).values()):
             process.kill()

@@ -56,9 +56,11 @@ def run_shard_task(task: ShardTask) -> dict[str, Any]:
     """Gathers, shuffles and writes one shard in `.work/`; returns its manifest entry."""
     work = Path(task.work)
     done = work / f"{task.name}.json"
-    result = read_result(done)
-    if result is not None:
-        return result
+    # Of which spills it was made: a file that could not be read before may have come since.
+    spilled = [[name, list(sizes)] for name, sizes in task.spills]
+    finished = read_result(done)
+    if finished is not None and finished["spills"] == spilled:
+        return finished["shard"]
     dtype = row_dtype(task.max_seq_length, task.vocab_size)
     spills = [(work / name, list(sizes)) for name, sizes in task.spills]
     rows = gather_shard(spills, dtype, task.index, task.num_shards)
@@ -76,5 +78,5 @@ def run_shard_task(task: ShardTask) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "sha256": file_sha256(path),
     }
-    write_result(done, result)
+    write_result(done, {"spills": spilled, "shard": result})
     return result

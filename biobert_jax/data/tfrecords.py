@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from biobert_jax.corpus.manifest import Manifest, check_shards, read_manifest
-from biobert_jax.corpus.records import parse_rows
+from biobert_jax.corpus.records import parse_rows, require_tensorflow
 from biobert_jax.data.order import choose_num_streams, stream_segments
 from biobert_jax.errors import UserError
 
@@ -27,6 +27,7 @@ class PreparedData:
         """
         if not directory:
             raise UserError("data.dir is not set: give the folder that `biobert prepare` wrote")
+        require_tensorflow()
         self.directory = Path(directory)
         self.manifest: Manifest = read_manifest(directory)
         small = sum(shard.bytes for shard in self.manifest.shards) <= HASH_BYTES

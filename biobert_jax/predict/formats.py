@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def read_raw(path: str | os.PathLike, format: str = "") -> Iterator[RawDocument]
         raise UserError(
             f"--input {path}: not UTF-8 at byte {error.start}: convert it: iconv -f latin1 -t utf-8"
         ) from error
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
+    except (EOFError, zlib.error, OSError) as error:
         raise UserError(f"--input {path}: cannot be read ({error})") from error
     if format == "text":
         yield RawDocument(path.name, text)

@@ -2,9 +2,11 @@
 
 import itertools
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from biobert_jax.checkpoints.load import fit_params, load_checkpoint
@@ -15,6 +17,8 @@ from biobert_jax.predict.annotations import AnnotatedDocument, Entity
 from biobert_jax.scoring.conlleval import chunks
 from biobert_jax.tasks.ner_features import encode_words, pack_sentences
 from biobert_jax.tasks.ner_model import init_tagger, split_by_sentence, word_probabilities
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class RawDocument(NamedTuple):
@@ -50,7 +54,8 @@ class EntityTagger:
         self.max_seq_length = loaded.max_seq_length
         self._tokenizer = load_tokenizer(loaded.vocab)
         self._graph, fresh = init_tagger(loaded.model, len(self.labels), seed=0)
-        self._params, _ = fit_params(loaded, fresh)
+        params, _ = fit_params(loaded, fresh)
+        self._params = jax.device_put(params)
         self._batch_size = batch_size
 
     def tag(
@@ -76,10 +81,12 @@ class EntityTagger:
         sentences: list[list[Word]] = []  # with offsets into their document
         owners: list[int] = []
         for number, document in enumerate(documents):
-            for start, end in split_sentences(document.text):
+            # The tokenizer takes no lone surrogates; the copy is as long as the text.
+            text = _SURROGATES.sub("\ufffd", document.text)
+            for start, end in split_sentences(text):
                 words = [
                     Word(word.start + start, word.end + start, word.ids)
-                    for word in self._tokenizer.words(document.text[start:end])
+                    for word in self._tokenizer.words(text[start:end])
                 ]
                 if words:
                     sentences.append(words)

@@ -69,7 +69,7 @@ def finetune_ner(config: NerConfig, workdir: str | os.PathLike) -> conlleval.Sco
 
     # The model on the mesh.
     mesh = make_mesh(config.mesh, config.data.batch_size)
-    workdir = claim_workdir(workdir, config)
+    workdir = claim_workdir(workdir, config, num_steps)
     graph, fresh = init_tagger(model, len(labels), config.seed)
     params, notes = fit_params(checkpoint, fresh)
     for note in notes:
@@ -157,8 +157,20 @@ def write_results(
 
 
 def label_set(sentences: Sequence[Sentence]) -> tuple[str, ...]:
-    """All labels of the data: O first, the others sorted."""
+    """All labels of the data: O first, the others sorted.
+
+    Raises:
+      UserError: one that scoring could not read.
+    """
     found = {label for sentence in sentences for label in sentence.labels}
+    for label in sorted(found):
+        try:
+            conlleval.chunks([label])
+        except UserError:
+            raise UserError(
+                f"label {label!r} in the training data is none of B, I, O, E, S (alone or as in "
+                "B-Disease): mend the file, or check that labels are the last column"
+            ) from None
     return ("O", *sorted(found - {"O"}))
 
 

@@ -59,7 +59,8 @@ def run(
         if pending is not None:
             step, values = pending
             pending = None
-            if step % cadence.log_every == 0 or step == cadence.num_steps:
+            due = cadence.log_every and step % cadence.log_every == 0
+            if due or step == cadence.num_steps:
                 values = {name: float(value) for name, value in values.items()}
                 values["tokens_per_second"] = round(progress.tokens_per_second, 1)
                 metrics.write(step, values)
@@ -73,7 +74,8 @@ def run(
             if evaluate is not None and due and (step > start_step or step == 0 or last):
                 write_pending()
                 evaluation = evaluate(state)
-                metrics.write(step, evaluation)
+                if step > start_step or step == 0:
+                    metrics.write(step, evaluation)
                 shown = "  ".join(f"{name} {value:.4f}" for name, value in evaluation.items())
                 progress.say(f"step {step}/{cadence.num_steps}  {shown}")
 
@@ -82,8 +84,9 @@ def run(
                 write_pending()
                 save(step, state)
             if signals.received:
+                where = f"at step {step}, which is saved" if step else "before the first step"
                 raise Interrupted(
-                    f"interrupted at step {step}, which is saved: the same command goes on from it",
+                    f"interrupted {where}: the same command goes on from it",
                     128 + signals.received,
                 )
             if last:

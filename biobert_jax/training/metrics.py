@@ -24,7 +24,7 @@ class MetricsWriter:
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
-                    if json.loads(line)["step"] <= start_step:
+                    if 0 < start_step and json.loads(line)["step"] <= start_step:
                         kept.append(line + "\n")
                 except (ValueError, KeyError):
                     continue  # the half-written last line of a run that was killed

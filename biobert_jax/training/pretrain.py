@@ -60,7 +60,7 @@ def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, fl
 
     # The model on the mesh.
     mesh = make_mesh(config.mesh, config.data.batch_size)
-    workdir = claim_workdir(workdir, config)
+    workdir = claim_workdir(workdir, config, config.train.num_steps)
     graph, fresh = init_model(config.model, config.seed)
     params, notes = fresh, []
     if checkpoint is not None:

@@ -16,12 +16,14 @@ REPLICATED = PartitionSpec()
 
 
 def make_mesh(config: MeshConfig, batch_size: int) -> Mesh:
-    """A mesh of all devices of all hosts.
+    """A mesh of all devices.
 
     Raises:
-      UserError: the batch cannot be dealt evenly to the devices.
+      UserError: the batch cannot be dealt evenly to the devices; several hosts.
     """
     assert config.layout == "dp", config.layout  # the config admits no other yet
+    if jax.process_count() > 1:
+        raise UserError("runs over several hosts are not supported in this version: use one")
     devices = jax.device_count()
     if batch_size % devices:
         raise UserError(

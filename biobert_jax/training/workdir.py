@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ from biobert_jax.training.step import TrainState
 _MAY_CHANGE = ("train.", "mesh.")
 
 
-def claim_workdir(workdir: str | os.PathLike, config: Any) -> Path:
+def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Path:
     """Makes the folder and writes `config.json`; a folder with checkpoints keeps its config.
 
     Raises:
-      UserError: it holds a run with another config (the keys are named), or cannot be written.
+      UserError: it holds a run with another config (the keys are named), or one that is beyond
+        `num_steps`; it cannot be written.
     """
     workdir = Path(workdir)
     path = workdir / "config.json"
@@ -43,6 +45,12 @@ def claim_workdir(workdir: str | os.PathLike, config: Any) -> Path:
                 f"--workdir {workdir} holds a run with another config ({'; '.join(changed)}): "
                 "choose another folder, or remove it"
             )
+    saved = orbax.checkpoints_of(workdir)
+    if saved and int(saved[0].name) > num_steps:
+        raise UserError(
+            f"--workdir {workdir} is at step {saved[0].name}, beyond the {num_steps} steps asked "
+            "for: train longer, or choose another folder"
+        )
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         write_text_atomically(path, configs.to_json(config))
@@ -56,12 +64,16 @@ def resume(
 ) -> tuple[TrainState, int]:
     """The newest checkpoint of the workdir whose files are intact, or `state` and 0.
 
-    A damaged checkpoint is named through `say` and passed over.
+    A damaged checkpoint is named through `say`, renamed to `<step>.damaged` and passed over.
     """
     for path in orbax.checkpoints_of(workdir):
         problems = orbax.check_files(path)
         if problems:
             say(f"warning: {problems[0]}: going back to the checkpoint before")
+            # Out of the way, so that it is neither taken for the newest nor kept in place of one.
+            aside = path.with_name(f"{path.name}.damaged")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
             continue
         everywhere = replicated(mesh)
 

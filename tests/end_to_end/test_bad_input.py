@@ -112,6 +112,12 @@ def test_config_keys_and_values(fails, data, tmp_path):
         ("model=3", "is a group"),
         ("seed.x=3", "has no keys below it"),
         ("masking.rate=2", "must lie in"),
+        ("data.batch_size=0", "at least 1"),
+        ("model.hidden_dropout_prob=1", "must lie in"),
+        ("model.num_attention_heads=0", "at least 1"),
+        ("seed=-1", "seed is -1"),
+        ("data.dir", "write --config.data.dir=VALUE"),
+        ("data.dir=gs://bucket/data", "only local paths"),
         ("model.attention=splash", "model.attention is 'splash'"),
     ]:
         line = fails(pretrain_command(data, run, f"--config.{override}"))
@@ -141,6 +147,10 @@ def test_checkpoints(fails, data, pretrained, corpus, tmp_path):
         pretrain_command(data, run, f"--config.init={pretrained}", "--config.model.hidden_size=64")
     )
     assert "hidden_size 32, the config says 64" in line
+    line = fails(
+        pretrain_command(data, run, f"--config.init={pretrained}", "--config.model.hidden_act=relu")
+    )
+    assert "hidden_act gelu, the config says relu" in line
     line = fails(["predict", "--checkpoint", pretrained, "--input", corpus / "notes.txt"])
     assert "cannot tag" in line and "biobert finetune" in line
     assert "no finished checkpoint" in fails(ner_command(corpus, run))
@@ -150,13 +160,19 @@ def test_checkpoints(fails, data, pretrained, corpus, tmp_path):
 def test_a_workdir_of_another_config_is_refused(fails, data, pretrained):
     line = fails(pretrain_command(data, pretrained, "--config.seed=7"))
     assert "seed was 0, is 7" in line
+    line = fails(pretrain_command(data, pretrained, "--config.train.num_steps=4"))
+    assert "is at step 8, beyond the 4 steps" in line
 
 
 def test_tagged_files(fails, pretrained, corpus, tmp_path):
     for name in ("train.tsv", "devel.tsv", "test.tsv"):
         shutil.copy(corpus / name, tmp_path / name)
+    odd = ["--config.data.eval="]
     with open(tmp_path / "devel.tsv", "a") as stream:
         stream.write("lonely\n")
+    (tmp_path / "train.tsv").write_text("Aspirin B_Drug\n")
+    line = fails(ner_command(pretrained, tmp_path / "run", f"--config.data.dir={tmp_path}", *odd))
+    assert "label 'B_Drug'" in line
     lines = len((tmp_path / "devel.tsv").read_text().splitlines())
     line = fails(ner_command(pretrained, tmp_path / "run", f"--config.data.dir={tmp_path}"))
     assert f"devel.tsv:{lines}" in line
@@ -172,6 +188,10 @@ def test_prediction_input_and_output(fails, tagger, corpus, tmp_path):
     assert "not UTF-8 at byte 3" in fails([*predict, tmp_path / "latin.txt", "--output", out])
     (tmp_path / "bad.jsonl").write_text('{"text": "a"}\n[]\n')
     assert "bad.jsonl:2" in fails([*predict, tmp_path / "bad.jsonl", "--output", out])
+    damaged = bytearray(gzip.compress(b"Aspirin helps. " * 200))
+    damaged[20] ^= 255
+    (tmp_path / "bad.txt.gz").write_bytes(bytes(damaged))
+    assert "cannot be read" in fails([*predict, tmp_path / "bad.txt.gz", "--output", out])
     assert not out.exists() and not list(tmp_path.glob(".*.tmp"))
 
 

@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from biobert_jax import cli
@@ -70,7 +70,8 @@ def loaded(tagger):
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.lists(st.text(max_size=200), min_size=1, max_size=4))
+@given(st.lists(st.text(st.characters(), max_size=200), min_size=1, max_size=4))
+@example(["Aspirin \ud83d for\udc00 colitis"])
 def test_offsets_hold_on_any_text(loaded, texts):
     documents = [RawDocument(str(n), text) for n, text in enumerate(texts)]
     tagged = list(loaded.tag(documents))
