@@ -11,8 +11,8 @@ TORCH ?= torch==2.13.0
 # make lock LOCK_FLAGS=--upgrade moves every pin; without it only what setup.py asks for moves.
 LOCK_FLAGS ?=
 UV_VERSION := 0.13.9
-# Files whose names start with an underscore are helpers, not benchmarks.
-BENCH ?= $(sort $(wildcard benchmarks/[a-z]*.py))
+# The benchmark that make bench runs.
+BENCH ?=
 
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip -qq --disable-pip-version-check --no-input
@@ -49,9 +49,11 @@ format: $(TEST) ## let ruff mend what it can
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
-bench: $(TEST) $(PACKAGE) ## the benchmarks; one of them: BENCH=benchmarks/NAME.py
-	@test -n "$(strip $(BENCH))" || { echo "make bench: no benchmark in benchmarks/" >&2; exit 1; }
-	@set -e; for script in $(BENCH); do echo "== $$script"; $(RUN) $$script $(ARGS); done
+bench: $(PARITY) $(PACKAGE) ## list the benchmarks, or run one: BENCH=benchmarks/NAME.py ARGS="..."
+	@if test -n "$(BENCH)"; then $(RUN) $(BENCH) $(ARGS); else \
+	    for script in benchmarks/[a-z]*.py; do \
+	        echo "$$script: $$(sed -n '1s/"""//p' $$script)"; done; \
+	    echo 'one of them: make bench BENCH=benchmarks/NAME.py ARGS="--help"'; fi
 
 # One resolution of everything comes first, Beam included, and each lock is cut from it: so that no
 # two locks differ in a pin, and an extra installed later fits what is there. "fewest" gives every

@@ -95,6 +95,7 @@ class HuggingFaceFolder(NamedTuple):
     labels: tuple[str, ...]
     unexpected: tuple[str, ...]
     vocab: Path
+    max_seq_length: int
 
 
 def read(folder: Path) -> HuggingFaceFolder:
@@ -121,7 +122,8 @@ def read(folder: Path) -> HuggingFaceFolder:
     if not vocab.is_file():
         raise UserError(f"{vocab}: no such file: the folder needs its vocabulary")
     flat, unexpected = from_huggingface(arrays, config.num_hidden_layers)
-    return HuggingFaceFolder(config, unflatten(flat), labels, unexpected, vocab)
+    length = _max_seq_length(folder / "tokenizer_config.json", config.max_position_embeddings)
+    return HuggingFaceFolder(config, unflatten(flat), labels, unexpected, vocab, length)
 
 
 def from_huggingface(
@@ -179,8 +181,12 @@ def write(
     params: Mapping[str, Any],
     vocab: Path,
     labels: tuple[str, ...] = (),
+    max_seq_length: int = 0,
 ) -> None:
     """Writes a folder that transformers' `from_pretrained` and AutoTokenizer read.
+
+    Args:
+      max_seq_length: row length it was fine-tuned with; 0: as many as there are positions.
 
     Raises:
       UserError: a SentencePiece vocabulary, which their BERT tokenizer cannot hold.
@@ -209,7 +215,7 @@ def write(
             "tokenizer_class": "BertTokenizer",
             "do_lower_case": not tokenizer.cased,
             "strip_accents": not tokenizer.cased,
-            "model_max_length": model.max_position_embeddings,
+            "model_max_length": max_seq_length or model.max_position_embeddings,
         },
     )
     tokenizer.save_json(folder / "tokenizer.json")
@@ -221,6 +227,15 @@ def _turn(array: np.ndarray, entry: Entry) -> np.ndarray:
 
 def _write_json(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _max_seq_length(path: Path, positions: int) -> int:
+    """`model_max_length` of a tokenizer_config.json; `positions` where it says none, or more."""
+    try:
+        length = json.loads(path.read_text(encoding="utf-8")).get("model_max_length")
+    except (OSError, ValueError, AttributeError):  # The file is optional, and so is its sense.
+        return positions
+    return length if isinstance(length, int) and 8 <= length < positions else positions
 
 
 def _read_config(path: Path) -> tuple[ModelConfig, tuple[str, ...]]:

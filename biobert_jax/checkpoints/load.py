@@ -85,7 +85,7 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
             folder.params,
             folder.vocab,
             folder.labels,
-            folder.model.max_position_embeddings,
+            folder.max_seq_length,
             folder.unexpected,
         )
     metadata = orbax.read_metadata(path)

@@ -41,7 +41,8 @@ class Metadata:
     """What a checkpoint is of: enough to use it without its config file.
 
     `kind` is "pretraining" or "ner"; `labels` are the NER labels in the order of the classifier's
-    outputs; `vocab` is the vocabulary's file name in the checkpoint's folder.
+    outputs; `vocab` is the vocabulary's file name in the checkpoint's folder; `data` is a hash of
+    what it was trained on, so that a run does not go on with other rows.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Metadata:
     vocab: str
     labels: tuple[str, ...] = ()
     max_seq_length: int = 512
+    data: str = ""
 
 
 class CheckpointWriter:

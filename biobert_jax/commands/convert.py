@@ -36,7 +36,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.format == "hf":
             huggingface.write(
-                temporary, checkpoint.model, checkpoint.params, checkpoint.vocab, checkpoint.labels
+                temporary,
+                checkpoint.model,
+                checkpoint.params,
+                checkpoint.vocab,
+                checkpoint.labels,
+                checkpoint.max_seq_length,
             )
         else:
             metadata = orbax.Metadata(

@@ -1,7 +1,10 @@
 """Runs tasks over a local pool of processes, within bounded memory."""
 
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -25,7 +28,7 @@ def run_tasks(
     # Spawned, not forked: the Rust and TensorFlow thread pools do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        min(workers, len(tasks)), mp_context=context, initializer=_ignore_interrupt
+        min(workers, len(tasks)), mp_context=context, initializer=_prepare_worker
     )
     processes = pool._processes  # noqa: SLF001 - the only way to end them at once
     try:
@@ -56,6 +59,13 @@ def run_tasks(
         raise
 
 
-def _ignore_interrupt() -> None:
+def _prepare_worker() -> None:
     # Ctrl-C reaches every process of the terminal: the parent alone decides what happens.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A parent that is killed must not leave workers behind that write beside a rerun.
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)

@@ -1,5 +1,6 @@
 """tf.data over the shards of a prepared data set."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,12 @@ class PreparedData:
     def vocab_path(self) -> Path:
         """The vocabulary that the rows were made with."""
         return self.directory / self.manifest.tokenizer["file"]
+
+    @property
+    def sha256(self) -> str:
+        """A hash of all shards' contents, and so of every row."""
+        hashes = "".join(shard.sha256 for shard in self.manifest.shards)
+        return hashlib.sha256(hashes.encode()).hexdigest()
 
     def train_batches(
         self,

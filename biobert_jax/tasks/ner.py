@@ -1,6 +1,7 @@
 """Fine-tuning for named entity recognition, from a config to scores; reads in the order it runs."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import sys
@@ -62,6 +63,8 @@ def finetune_ner(config: NerConfig, workdir: str | os.PathLike) -> conlleval.Sco
     rows = _pack(tokenizer, train, length, seed=config.seed)
     label_ids = {label: index for index, label in enumerate(labels)}
     row_labels = rows.label_array([label_ids[label] for s in train for label in s.labels])
+    # Of the rows themselves, so that a run does not go on with other sentences or labels.
+    data = hashlib.sha256(rows.input_ids.tobytes() + row_labels.tobytes()).hexdigest()
     num_steps = config.train.num_steps or max(
         1, round(config.train.num_epochs * len(rows.input_ids) / config.data.batch_size)
     )
@@ -76,7 +79,7 @@ def finetune_ner(config: NerConfig, workdir: str | os.PathLike) -> conlleval.Sco
         _say(f"{config.init}: {note}")
     optimizer = make_optimizer(config.optimizer, num_steps)
     state = create_state(place(mesh, params), optimizer, mesh)
-    state, start_step = resume(workdir, state, mesh, _say)
+    state, start_step = resume(workdir, state, mesh, _say, data=data)
     fill = np.count_nonzero(rows.sequence_ids) / rows.sequence_ids.size
     _say(
         f"{len(train):,} sentences in {len(rows.input_ids):,} rows of {length} at fill {fill:.1%}, "
@@ -103,7 +106,7 @@ def finetune_ner(config: NerConfig, workdir: str | os.PathLike) -> conlleval.Sco
     writer = orbax.CheckpointWriter(workdir, config.train.keep_checkpoints)
     metrics = MetricsWriter(workdir, start_step)
     progress = Progress(start_step, num_steps)
-    metadata = orbax.Metadata("ner", 0, model, checkpoint.vocab.name, labels, length)
+    metadata = orbax.Metadata("ner", 0, model, checkpoint.vocab.name, labels, length, data)
     try:
         state, _ = loop.run(
             state,

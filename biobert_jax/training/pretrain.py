@@ -70,7 +70,7 @@ def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, fl
     schedule = learning_rate(config.optimizer, config.train.num_steps)
     optimizer = make_optimizer(config.optimizer, config.train.num_steps, frozen=NSP_HEADS)
     state = create_state(place(mesh, params), optimizer, mesh)
-    state, start_step = resume(workdir, state, mesh, _say)
+    state, start_step = resume(workdir, state, mesh, _say, data=data.sha256)
     num_params = sum(x.size for x in jax.tree.leaves(state.params))
     _say(
         f"{num_params / 1e6:.1f} M parameters, {jax.device_count()} {jax.default_backend()} "
@@ -102,6 +102,7 @@ def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, fl
         config.model,
         data.vocab_path.name,
         max_seq_length=data.manifest.max_seq_length,
+        data=data.sha256,
     )
     try:
         _, evaluation = loop.run(

@@ -60,11 +60,17 @@ def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Pa
 
 
 def resume(
-    workdir: Path, state: TrainState, mesh: Mesh, say: Callable[[str], None]
+    workdir: Path, state: TrainState, mesh: Mesh, say: Callable[[str], None], *, data: str
 ) -> tuple[TrainState, int]:
     """The newest checkpoint of the workdir whose files are intact, or `state` and 0.
 
     A damaged checkpoint is named through `say`, renamed to `<step>.damaged` and passed over.
+
+    Args:
+      data: hash of the training data, as in the checkpoint's metadata.
+
+    Raises:
+      UserError: the checkpoint was trained on other data.
     """
     for path in orbax.checkpoints_of(workdir):
         problems = orbax.check_files(path)
@@ -75,6 +81,11 @@ def resume(
             shutil.rmtree(aside, ignore_errors=True)
             path.rename(aside)
             continue
+        if orbax.read_metadata(path).data != data:
+            raise UserError(
+                f"{path}: trained on other data than data.dir holds now: put that back, or choose "
+                f"another --workdir with --config.init={workdir} to go on with new data"
+            )
         everywhere = replicated(mesh)
 
         def abstract(x, sharding=everywhere):

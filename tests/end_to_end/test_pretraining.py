@@ -11,7 +11,7 @@ import pytest
 from biobert_jax import cli
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.tree import flatten
-from tests.end_to_end.conftest import biobert, pretrain_command
+from tests.end_to_end.conftest import biobert, prepare_command, pretrain_command
 
 
 def metrics_of(workdir):
@@ -107,6 +107,20 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(pretrained, data, tmp_pat
     errors = capsys.readouterr().err
     assert str(victim) in errors and "going on from step 4" in errors
     assert_same_result(tmp_path / "run", pretrained)
+
+
+def test_other_data_in_the_same_folder_is_noticed(pretrained, data, vocab, tmp_path, capsys):
+    moved = tmp_path / "data"
+    assert cli.main(prepare_command(vocab, moved, "--seed", "1")) == 0
+    without_checkpoints_after(pretrained, tmp_path / "run", 4)
+    config = tmp_path / "run/config.json"
+    config.write_text(config.read_text().replace(str(data), str(moved)))
+    assert cli.main(pretrain_command(moved, tmp_path / "run")) == 1
+    assert "trained on other data" in capsys.readouterr().err
+    # The same rows elsewhere are the same data.
+    config.write_text(config.read_text().replace(str(moved), str(tmp_path / "copy")))
+    shutil.copytree(data, tmp_path / "copy")
+    assert cli.main(pretrain_command(tmp_path / "copy", tmp_path / "run")) == 0
 
 
 def test_eight_devices_give_the_same_losses(pretrained, data, tmp_path):

@@ -99,6 +99,8 @@ def test_conversion_there_and_back_tags_the_same(tagger, corpus, tmp_path, capsy
     convert = ["convert", "--from", str(tagger), "--to", hf, "--format", "hf"]
     assert cli.main(convert) == 0
     assert cli.main(["convert", "--from", hf, "--to", back, "--format", "orbax"]) == 0
+    lengths = [load.load_checkpoint(p).max_seq_length for p in (tagger, hf, back)]
+    assert lengths == [64, 64, 64]
     before, after = (flatten(load.load_checkpoint(p).params) for p in (tagger, back))
     assert before.keys() == after.keys()
     assert all(np.array_equal(before[path], after[path]) for path in before)
