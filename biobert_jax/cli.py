@@ -51,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # TensorFlow and XLA greet with pages of notes; a user who wants them sets the variable.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # With oneDNN it greets whatever the level; nothing of ours computes with TensorFlow.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     args, rest = build_parser().parse_known_args(argv)
     try:
         remote = [w for w in (argv if argv is not None else sys.argv[1:]) if "://" in w]

@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
         }
     )
     config.data = ConfigDict({"dir": "", "batch_size": 8})
-    config.optimizer = ConfigDict({"learning_rate": 3e-4, "warmup_steps": 50})
+    config.optimizer = ConfigDict({"learning_rate": 1e-4, "warmup_steps": 50})
     config.train = ConfigDict(
         {"num_steps": 500, "eval_every": 50, "eval_batches": 10, "checkpoint_every": 100}
     )
