@@ -20,7 +20,7 @@ from transformers import AutoTokenizer, BertForTokenClassification
 
 from biobert_jax.checkpoints.load import fit_params, load_checkpoint
 from biobert_jax.config import MeshConfig, OptimizerConfig
-from biobert_jax.corpus.tokenization import load_tokenizer
+from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.data.order import row_order
 from biobert_jax.tasks.ner_features import encode_words, pack_sentences
 from biobert_jax.tasks.ner_files import read_sentences

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from biobert_jax.checkpoints.tree import flatten, unflatten
 from biobert_jax.config import ModelConfig
-from biobert_jax.corpus.tokenization import load_tokenizer
+from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.errors import UserError
 
 

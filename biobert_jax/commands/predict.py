@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Tags, and says how much."""
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: give a number above 0")
-    from biobert_jax.corpus.arguments import expand_inputs
+    from biobert_jax.corpus.pipeline.arguments import expand_inputs
     from biobert_jax.predict import formats
     from biobert_jax.predict.tagger import EntityTagger
 

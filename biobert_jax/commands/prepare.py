@@ -49,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prepares, and prints what the data set holds."""
-    from biobert_jax.corpus.arguments import PrepareArguments, expand_inputs
-    from biobert_jax.corpus.prepare import prepare
+    from biobert_jax.corpus.pipeline.arguments import PrepareArguments, expand_inputs
+    from biobert_jax.corpus.pipeline.prepare import prepare
 
     if args.workers < 1:
         raise UserError(f"--workers {args.workers}: give a number above 0")

@@ -31,11 +31,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(path: Path) -> tuple[list[str], str]:
-    from biobert_jax.corpus import manifest as manifests
+    from biobert_jax.corpus.dataset import manifest as manifests
 
     is_checkpoint = (path / "params").is_dir() or (path / "checkpoints").is_dir()
     if not is_checkpoint:
-        from biobert_jax.corpus.records import count_records
+        from biobert_jax.corpus.dataset.records import count_records
 
         manifest = manifests.read_manifest(path)
         problems = manifests.check_shards(path, manifest)

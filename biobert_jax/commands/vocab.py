@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains and writes the vocabulary."""
-    from biobert_jax.corpus.arguments import expand_inputs
-    from biobert_jax.corpus.vocabulary import train_wordpiece
+    from biobert_jax.corpus.pipeline.arguments import expand_inputs
+    from biobert_jax.corpus.text.vocabulary import train_wordpiece
 
     output = Path(args.output)
     if output.exists():

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from biobert_jax.corpus.manifest import Manifest, check_shards, read_manifest
-from biobert_jax.corpus.records import parse_rows, require_tensorflow
+from biobert_jax.corpus.dataset.manifest import Manifest, check_shards, read_manifest
+from biobert_jax.corpus.dataset.records import parse_rows, require_tensorflow
 from biobert_jax.data.order import choose_num_streams, stream_segments
 from biobert_jax.errors import UserError
 

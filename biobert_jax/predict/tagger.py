@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from biobert_jax.checkpoints.load import fit_params, load_checkpoint
-from biobert_jax.corpus.sentences import split_sentences
-from biobert_jax.corpus.tokenization import Word, load_tokenizer
+from biobert_jax.corpus.text.sentences import split_sentences
+from biobert_jax.corpus.text.tokenization import Word, load_tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.predict.annotations import AnnotatedDocument, Entity
 from biobert_jax.scoring.conlleval import chunks

@@ -14,7 +14,7 @@ import numpy as np
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.load import Checkpoint, fit_params, load_checkpoint
 from biobert_jax.config import NerConfig
-from biobert_jax.corpus.tokenization import Tokenizer, load_tokenizer
+from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.data.order import row_order
 from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from biobert_jax.corpus.tokenization import SpecialTokens, Tokenizer
+from biobert_jax.corpus.text.tokenization import SpecialTokens, Tokenizer
 from biobert_jax.tasks.windows import best_fit, cut_windows
 
 NO_LABEL = -1

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biobert_jax.corpus.packing import MIN_PIECE, pack
+from biobert_jax.corpus.rows.packing import MIN_PIECE, pack
 
 CLS, SEP, PAD = 101, 102, 0
 VOCAB = 300

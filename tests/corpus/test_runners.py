@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from biobert_jax.corpus.runners import run_tasks
+from biobert_jax.corpus.pipeline.runners import run_tasks
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -21,7 +21,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time\n"
-        "from biobert_jax.corpus.runners import run_tasks\n"
+        "from biobert_jax.corpus.pipeline.runners import run_tasks\n"
         "def work(task):\n"
         f"    open(f'{tmp_path}/{{os.getpid()}}.pid', 'w').close()\n"
         "    time.sleep(600)\n"

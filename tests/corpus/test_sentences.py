@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biobert_jax.corpus.sentences import split_sentences
+from biobert_jax.corpus.text.sentences import split_sentences
 
 # "|" marks where a sentence ends; the text is the case without it.
 CASES = [

@@ -5,7 +5,7 @@ import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biobert_jax.corpus.tokenization import load_tokenizer
+from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.errors import UserError
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -215,8 +215,8 @@ def test_ctrl_c_leaves_nothing_behind(verb, tagger, data, corpus, tmp_path, monk
 
     # Each where it is in the middle of its work.
     for target in (
-        "biobert_jax.corpus.vocabulary.open_documents",
-        "biobert_jax.corpus.manifest.check_shards",
+        "biobert_jax.corpus.text.vocabulary.open_documents",
+        "biobert_jax.corpus.dataset.manifest.check_shards",
         "biobert_jax.predict.tagger.word_probabilities",
         "biobert_jax.checkpoints.huggingface._write_json",
     ):
@@ -240,7 +240,7 @@ def test_ctrl_c_leaves_nothing_behind(verb, tagger, data, corpus, tmp_path, monk
 def test_a_full_disk_is_said_and_the_rerun_finishes(fails, good, vocab, tmp_path, monkeypatch):
     import errno
 
-    from biobert_jax.corpus import shards
+    from biobert_jax.corpus.pipeline import shards
 
     def full(path, records):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from biobert_jax import cli
-from biobert_jax.corpus.manifest import read_manifest
+from biobert_jax.corpus.dataset.manifest import read_manifest
 from biobert_jax.corpus.readers import open_documents
-from biobert_jax.corpus.tokenization import load_tokenizer
+from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.data.tfrecords import PreparedData
 from tests.end_to_end.conftest import prepare_command
 
@@ -20,7 +20,7 @@ def rows_of(directory):
     data = PreparedData(directory)
     import tensorflow as tf
 
-    from biobert_jax.corpus.records import parse_rows
+    from biobert_jax.corpus.dataset.records import parse_rows
 
     manifest = data.manifest
     for shard in manifest.shards:
@@ -69,9 +69,9 @@ def test_every_token_of_the_corpus_is_in_the_rows(data, corpus, vocab):
 def test_any_number_of_workers_and_a_death_give_the_same_bytes(
     corpus, vocab, tmp_path, monkeypatch
 ):
-    from biobert_jax.corpus import prepare, rows
+    from biobert_jax.corpus.pipeline import encode, prepare
 
-    monkeypatch.setattr(rows, "PART_BYTES", 20_000)
+    monkeypatch.setattr(encode, "PART_BYTES", 20_000)
     source = write_jsonl(tmp_path / "many.jsonl.gz", corpus, copies=2)
 
     def run(name, workers):
@@ -105,7 +105,7 @@ def test_any_number_of_workers_and_a_death_give_the_same_bytes(
 
 def test_a_held_out_document_stays_held_out_when_files_are_added(corpus, vocab, tmp_path):
     # Told from the tasks' tallies: the same document falls on the same side.
-    from biobert_jax.corpus.rows import _is_held_out
+    from biobert_jax.corpus.pipeline.encode import _is_held_out
 
     ids = [str(n) for n in range(4000)]
     share = np.mean([_is_held_out(i, 0.1) for i in ids])

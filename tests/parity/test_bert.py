@@ -15,7 +15,7 @@ from biobert_jax.checkpoints import huggingface
 from biobert_jax.checkpoints.load import fit_params, load_checkpoint
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.config import ModelConfig
-from biobert_jax.corpus.tokenization import load_tokenizer
+from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.model.masking import MaskedRows
 from biobert_jax.training.pretrain import init_model, pretraining_losses
 

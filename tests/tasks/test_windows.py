@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biobert_jax.corpus.tokenization import SpecialTokens
+from biobert_jax.corpus.text.tokenization import SpecialTokens
 from biobert_jax.tasks.ner_features import NO_LABEL, pack_sentences
 from biobert_jax.tasks.windows import best_fit, cut_windows
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from biobert_jax.corpus.packing import Row
-from biobert_jax.corpus.records import SEQUENCE_DTYPE, id_dtype
+from biobert_jax.corpus.dataset.records import SEQUENCE_DTYPE, id_dtype
+from biobert_jax.corpus.rows.packing import Row
 from biobert_jax.files import write_text_atomically
 
 CHUNK_BYTES = 32 << 20

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, replace
 
-from biobert_jax.corpus.tokenization import Tokenizer
+from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
 

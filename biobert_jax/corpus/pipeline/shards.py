@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from biobert_jax.corpus.manifest import SPLITS
-from biobert_jax.corpus.records import RecordEncoder, write_shard
-from biobert_jax.corpus.spill import gather_shard, read_result, row_dtype, write_result
+from biobert_jax.corpus.dataset.manifest import SPLITS
+from biobert_jax.corpus.dataset.records import RecordEncoder, write_shard
+from biobert_jax.corpus.pipeline.spill import gather_shard, read_result, row_dtype, write_result
 from biobert_jax.files import file_sha256
 
 ROWS_PER_SHARD = 16384

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from biobert_jax.corpus.readers import open_documents
-from biobert_jax.corpus.tokenization import SPECIAL_NAMES
+from biobert_jax.corpus.text.tokenization import SPECIAL_NAMES
 from biobert_jax.errors import UserError
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from biobert_jax.corpus.manifest import Manifest
+from biobert_jax.corpus.dataset.manifest import Manifest
 from biobert_jax.errors import UserError
 
 

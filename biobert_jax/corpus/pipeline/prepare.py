@@ -13,9 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from biobert_jax.corpus.arguments import PrepareArguments, fingerprint
-from biobert_jax.corpus.documents import CorpusFileError
-from biobert_jax.corpus.manifest import (
+from biobert_jax.corpus.dataset.manifest import (
     NAME,
     SPLITS,
     Manifest,
@@ -23,11 +21,13 @@ from biobert_jax.corpus.manifest import (
     read_manifest,
     write_manifest,
 )
-from biobert_jax.corpus.records import require_tensorflow
-from biobert_jax.corpus.rows import Task, plan_tasks, run_task
-from biobert_jax.corpus.runners import run_tasks
-from biobert_jax.corpus.shards import plan_shards, run_shard_task
-from biobert_jax.corpus.tokenization import Tokenizer, load_tokenizer
+from biobert_jax.corpus.dataset.records import require_tensorflow
+from biobert_jax.corpus.documents import CorpusFileError
+from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint
+from biobert_jax.corpus.pipeline.encode import Task, plan_tasks, run_task
+from biobert_jax.corpus.pipeline.runners import run_tasks
+from biobert_jax.corpus.pipeline.shards import plan_shards, run_shard_task
+from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256, write_text_atomically
 

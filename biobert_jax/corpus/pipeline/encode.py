@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from biobert_jax.corpus.arguments import PrepareArguments
+from biobert_jax.corpus.dataset.manifest import SPLITS
 from biobert_jax.corpus.documents import CorpusFileError, Document, ReadCounts
-from biobert_jax.corpus.manifest import SPLITS
-from biobert_jax.corpus.packing import Row, pack
+from biobert_jax.corpus.pipeline.arguments import PrepareArguments
+from biobert_jax.corpus.pipeline.spill import read_result, row_dtype, write_result, write_spill
 from biobert_jax.corpus.readers import open_documents
-from biobert_jax.corpus.spill import read_result, row_dtype, write_result, write_spill
-from biobert_jax.corpus.tokenization import Tokenizer, load_tokenizer
+from biobert_jax.corpus.rows.packing import Row, pack
+from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 
 # A file over this many bytes is shared by several tasks, each of which reads it and takes every
 # n-th block of documents: reading is some 20 times faster than tokenizing.

@@ -1,0 +1,1 @@
+"""From raw files to a data set: plan, tasks, resolution of duplicates, shards; local or Beam."""

@@ -1,0 +1,1 @@
+"""Token ids to full rows: packed documents, sentence pairs, masked pairs."""
