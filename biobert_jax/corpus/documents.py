@@ -1,6 +1,8 @@
 """The one form every corpus reader yields and every later stage takes."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from biobert_jax.errors import UserError
 
@@ -13,25 +15,79 @@ class Document:
       id: the source's own identifier (a PMID, say), or `file:number` where it has none.
       passages: title, abstract sections, paragraphs or sentences, in reading order; none is
         empty and none holds a line break.
+      revision: among documents of one id, the one with the largest is the newest. PubMed: the
+        PMID's Version, then DateRevised, as one number.
     """
 
     id: str
     passages: tuple[str, ...]
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What to read of a corpus; every reader takes all of it and heeds what its format has.
+
+    Attributes:
+      titles: whether the title is the first passage (PubMed, PMC).
+      section_labels: whether labels and section titles are kept (PubMed, PMC).
+      other_abstracts: PubMed's OtherAbstract too; most are translations.
+      captions: captions of figures and tables too (PMC).
+      languages: codes as PubMed writes them ("eng"); only such records. Empty: all.
+      publication_types: only records with one of these ("Review"). Empty: all.
+      exclude_publication_types: no record with one of these ("Retracted Publication").
+      first_year, last_year: of publication; 0 is open.
+      licenses: only articles under one of these ("CC BY", "CC0"; PMC). Empty: all.
+    """
+
+    titles: bool = True
+    section_labels: bool = False
+    other_abstracts: bool = False
+    captions: bool = False
+    languages: tuple[str, ...] = ()
+    publication_types: tuple[str, ...] = ()
+    exclude_publication_types: tuple[str, ...] = ()
+    first_year: int = 0
+    last_year: int = 0
+    licenses: tuple[str, ...] = ()
+
+
+# Records a block: what a share of a file is counted in.
+BLOCK_RECORDS = 64
+
+
+class Share(NamedTuple):
+    """Part `part` of `num_parts` of a file: every `num_parts`-th block of its records."""
+
+    part: int = 0
+    num_parts: int = 1
+
+    def holds(self, number: int) -> bool:
+        """Whether the file's record `number`, counted from 0, empty ones too, belongs to it."""
+        return number // BLOCK_RECORDS % self.num_parts == self.part
 
 
 @dataclass
 class ReadCounts:
     """What a reader has seen so far; it is brought up to date before each document is yielded.
 
+    All but `bytes` count the records of the reader's share only, so that shares can be added up.
+
     Attributes:
       documents: documents yielded.
       empty: records skipped because they hold no text.
       bytes: bytes read after decompression, read-ahead included.
+      dropped: records that an option left out, by reason ("language", "license", ...).
+      failed: members of an archive that could not be read, `archive/member` to the reason.
+      deleted: ids that the file says are deleted (PubMed's DeleteCitation).
     """
 
     documents: int = 0
     empty: int = 0
     bytes: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    failed: dict[str, str] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
 
 
 class CorpusFileError(UserError):
