@@ -1,8 +1,7 @@
-"""Text to token ids: WordPiece (Hugging Face `tokenizers`) or SentencePiece, from one file.
+"""Text to token ids: WordPiece or SentencePiece, from one file.
 
-Ids follow upstream's `tokenization.py`: clean-up, CJK characters spaced, greedy longest match,
-words over 200 characters unknown. A vocabulary with upper-case pieces is cased: its text is
-neither lower-cased nor stripped of accents.
+A WordPiece vocabulary with upper-case pieces is cased: its text is neither lower-cased nor
+stripped of accents.
 """
 
 import os
@@ -13,11 +12,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from biobert_jax.corpus.text.wordpiece import WordPiece
 from biobert_jax.errors import UserError
-
-# Forking after the Rust thread pool has started would only warn; our processes are spawned and
-# one thread each is what a worker should use.
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 class SpecialTokens(NamedTuple):
@@ -47,8 +43,11 @@ class Tokenizer(Protocol):
     vocab_size: int
     special: SpecialTokens
 
+    def encode(self, text: str) -> np.ndarray:
+        """Ids of a text, int32 [n], without special tokens."""
+
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text, without special tokens."""
+        """Ids of each text, as lists."""
 
     def words(self, text: str) -> list[Word]:
         """The text's words (each punctuation mark its own) with offsets and pieces."""
@@ -66,8 +65,6 @@ class WordPieceTokenizer:
     kind = "wordpiece"
 
     def __init__(self, path: Path):
-        import tokenizers
-
         self.path = path
         self.tokens = read_vocab(path)
         ids = {token: index for index, token in enumerate(self.tokens)}
@@ -76,38 +73,30 @@ class WordPieceTokenizer:
         self.cased = any(
             t != t.lower() for t in self.tokens if not (t.startswith("[") and t.endswith("]"))
         )
-        lower = not self.cased
-        self._tokenizer = tokenizers.Tokenizer(
-            tokenizers.models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=200)
-        )
-        self._tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(
-            clean_text=True, handle_chinese_chars=True, strip_accents=lower, lowercase=lower
-        )
-        self._tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+        self._wordpiece = WordPiece(ids, self.special.unk, lowercase=not self.cased)
+
+    def encode(self, text: str) -> np.ndarray:
+        return self._wordpiece.encode(text)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [encoding.ids for encoding in encodings]
+        return [self.encode(text).tolist() for text in texts]
 
     def words(self, text: str) -> list[Word]:
-        encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        words: list[Word] = []
-        last = None
-        for number, (start, end), piece in zip(
-            encoding.word_ids, encoding.offsets, encoding.ids, strict=True
-        ):
-            if number == last:
-                words[-1] = Word(words[-1].start, end, words[-1].ids + [piece])
-            else:
-                words.append(Word(start, end, [piece]))
-            last = number
-        return words
+        return [Word(*piece) for piece in self._wordpiece.pieces(text)]
 
     def save_json(self, path: Path) -> None:
         """Writes Hugging Face's `tokenizer.json`, which adds [CLS] and [SEP] as BERT does."""
         import tokenizers
 
-        copy = tokenizers.Tokenizer.from_str(self._tokenizer.to_str())
+        lower = not self.cased
+        ids = {token: index for index, token in enumerate(self.tokens)}
+        copy = tokenizers.Tokenizer(
+            tokenizers.models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=200)
+        )
+        copy.normalizer = tokenizers.normalizers.BertNormalizer(
+            clean_text=True, handle_chinese_chars=True, strip_accents=lower, lowercase=lower
+        )
+        copy.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
         copy.decoder = tokenizers.decoders.WordPiece()
         copy.add_special_tokens(list(SPECIAL_NAMES))
         copy.post_processor = tokenizers.processors.BertProcessing(
@@ -145,6 +134,9 @@ class SentencePieceTokenizer:
         self._continuation = np.array(
             [not p.startswith("\u2581") and i not in controls for i, p in enumerate(pieces)]
         )
+
+    def encode(self, text: str) -> np.ndarray:
+        return np.array(self._processor.encode(self._fold(text)), np.int32)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         return self._processor.encode([self._fold(text) for text in texts])
