@@ -21,6 +21,7 @@ INSTALL_REQUIRES = [
     "tokenizers>=0.23.1",  # WordPiece with offsets into the raw text
     "sentencepiece>=0.2.1",  # domain vocabularies
     "ml-collections>=1.1.0",  # ConfigDict of the files under experiments/
+    "google-crc32c>=1.6",  # checksums of TFRecord files, which are written without TensorFlow
     "lxml>=6.1.0",  # PubMed and PMC XML; older releases have CVE-2026-41066
     "etils[epath]>=1.14",  # one Path for local files and gs://
     "safetensors>=0.8.0",  # Hugging Face weights, without torch
@@ -30,7 +31,7 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
-    # TFRecords and TF1 checkpoints, and the data sets' builders. Nothing else imports TensorFlow.
+    # Training from TFRecords, TF1 checkpoints, data sets' builders. Nothing else imports TensorFlow.
     "tf": [
         # The CPU build, since JAX does the computing and the full one claims the GPU's memory;
         # it is published for x86-64 alone, and elsewhere the full package is a CPU build.
@@ -44,6 +45,9 @@ EXTRAS_REQUIRE = {
     "cuda": ["jax[cuda12]>=0.10.2"],
     "cuda13": ["jax[cuda13]>=0.10.2"],
     "beam": ["apache-beam[gcp]>=2.77"],  # corpora that outgrow one machine
+    "dedup": ["datasketch>=1.6.5"],  # MinHash, for --near_duplicates
+    # Sentence splitters to choose instead of ours, and that its benchmark compares it with.
+    "splitters": ["blingfire>=0.1.8", "syntok>=1.4.4", "pysbd>=0.3.4"],
     "gin": ["gin-config>=0.5.0"],  # --gin_file and --gin_bindings
     "test": [
         "pytest>=9.0",
@@ -51,6 +55,8 @@ EXTRAS_REQUIRE = {
         "hypothesis>=6.140",  # properties of packing, offsets, readers
         "seqeval>=1.2.2",  # the reference that entity scores are held against
         "gin-config>=0.5.0",  # so that the gin path is tested, not skipped
+        "apache-beam>=2.77",  # the same for the Beam runner, on its DirectRunner
+        "datasketch>=1.6.5",  # and for near-duplicates
         "ruff>=0.17",  # lint and format
     ],
     # Parity with the PyTorch models, and conversion checked against the library that reads it.

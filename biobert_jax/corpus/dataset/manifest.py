@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from biobert_jax.corpus.dataset.records import RecordFormat
+from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256, write_text_atomically
 
 NAME = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SPLITS = ("train", "heldout")
 
 
@@ -30,27 +32,50 @@ class Shard:
 class Manifest:
     """A data set.
 
-    `num_tokens` counts the pieces of the text, [CLS] and [SEP] not among them. A document cut in
-    two makes two sequences. `fill` is the share of all positions that are not padding.
+    `num_tokens` counts the pieces of the documents' text, [CLS] and [SEP] not among them. A
+    document cut in two makes two sequences; a sentence pair is one. `fill` is the share of all
+    positions that are not padding. `record_format`, `objective` and `max_predictions`: see
+    `records.RecordFormat`.
 
-    `tokenizer` holds `file` (beside the manifest), `kind`, `cased`, `vocab_size`, `sha256` and
-    the ids of the special tokens; `arguments` what `prepare` was called with, `fingerprint` a
-    hash of these and of the files; `failed` the input files left out, with the reason.
+    `dropped` counts the documents left out, by reason ("empty", "duplicate", …). `statistics`
+    holds further counts, and histograms as `statistics.Histogram` has them. `tokenizer` holds
+    `file` (beside the manifest), `kind`, `cased`, `vocab_size`, `sha256` and the ids of the
+    special tokens; `arguments` what `prepare` was called with, `fingerprint` a hash of these and
+    of the files; `failed` the input files, or members of archives, left out, with the reason.
     """
 
     num_documents: int
-    num_empty_documents: int
     num_sequences: int
     num_tokens: int
     num_rows: int
     fill: float
+    record_format: str
+    objective: str
     max_seq_length: int
+    max_predictions: int
+    dropped: dict[str, int]
+    statistics: dict[str, Any]
     tokenizer: dict[str, Any]
     arguments: dict[str, Any]
     fingerprint: str
     failed: dict[str, str]
     shards: tuple[Shard, ...]
     version: int = FORMAT_VERSION
+
+    @property
+    def format(self) -> RecordFormat:
+        """What the records hold."""
+        return RecordFormat(
+            self.record_format,
+            self.objective,
+            self.max_seq_length,
+            self.tokenizer["vocab_size"],
+            self.max_predictions,
+        )
+
+    def to_json(self) -> str:
+        """The manifest as its file holds it."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     def split(self, name: str) -> tuple[Shard, ...]:
         """The shards of "train" or "heldout", in order."""
@@ -59,9 +84,7 @@ class Manifest:
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Writes the manifest under its name in one step; its presence says the set is complete."""
-    write_text_atomically(
-        directory / NAME, json.dumps(dataclasses.asdict(manifest), indent=2) + "\n"
-    )
+    write_text_atomically(directory / NAME, manifest.to_json())
 
 
 def read_manifest(directory: str | os.PathLike) -> Manifest:
@@ -116,4 +139,20 @@ def check_shards(directory: Path, manifest: Manifest, *, hashes: bool = True) ->
         problems.append(f"{vocab}: missing")
     elif file_sha256(vocab) != manifest.tokenizer["sha256"]:
         problems.append(f"{vocab}: its SHA-256 differs from the manifest's")
+    return problems
+
+
+def count_records(directory: Path, manifest: Manifest) -> list[str]:
+    """Shards whose number of readable records is not the manifest's, one line each."""
+    problems = []
+    for shard in manifest.shards:
+        try:
+            count = sum(1 for _ in read_tfrecords(directory / shard.name))
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if count != shard.rows:
+            problems.append(
+                f"{directory / shard.name}: {count} records, the manifest says {shard.rows}"
+            )
     return problems

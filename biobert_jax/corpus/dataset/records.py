@@ -1,26 +1,76 @@
-"""Packed rows as tf.train.Example records: the bytes of a shard.
+"""What a record of a data set holds, and rows to records and back.
 
-Features: `input_ids` and `sequence_ids`, each one bytes value of L little-endian numbers (uint16,
-or int32 for the ids of a vocabulary over 65,536). Raw bytes parse several times faster than
-Int64Lists, and every record of a data set has the same size.
+Packed records hold raw little-endian arrays as bytes values: they parse several times faster than
+Int64Lists, and every record of a data set has the same size. Records in google's format
+(`--record_format bert`) hold the Int64Lists and FloatLists that `run_pretraining.py` reads.
 """
 
-import errno
-import importlib.util
-import os
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from biobert_jax.corpus.dataset.manifest import Manifest
-from biobert_jax.errors import UserError
+from biobert_jax.corpus.dataset.tfrecord import encode_entry, encode_example
+from biobert_jax.corpus.rows.pair_packing import max_pairs
+
+RECORD_FORMATS = ("packed", "bert")
+OBJECTIVES = ("mlm", "mlm_nsp")
 
 
-def require_tensorflow() -> None:
-    """Says before any work is done that TFRecords need TensorFlow."""
-    if importlib.util.find_spec("tensorflow") is None:
-        raise UserError("TFRecords need TensorFlow: pip install 'biobert-jax[tf]'")
+class Feature(NamedTuple):
+    """An array of a record: `size` numbers of a type."""
+
+    dtype: np.dtype
+    size: int
+
+
+@dataclass(frozen=True)
+class RecordFormat:
+    """The kind of a data set's records.
+
+    Attributes:
+      record_format: "packed" (several sequences a row, masked while training) or "bert" (one
+        pair a row, masked for good).
+      objective: "mlm" or "mlm_nsp" (sentence pairs with labels).
+      max_seq_length: L, positions a row.
+      vocab_size: size of the vocabulary.
+      max_predictions: P of "bert" rows; 0 in packed ones.
+    """
+
+    record_format: str
+    objective: str
+    max_seq_length: int
+    vocab_size: int
+    max_predictions: int = 0
+
+    @property
+    def features(self) -> dict[str, Feature]:
+        """The arrays by name; `corpus.rows` says what they mean."""
+        length, predictions = self.max_seq_length, self.max_predictions
+        if self.record_format == "bert":
+            return {
+                "input_ids": Feature(np.dtype("<i4"), length),
+                "input_mask": Feature(np.dtype("i1"), length),
+                "segment_ids": Feature(np.dtype("i1"), length),
+                "masked_lm_positions": Feature(np.dtype("<i4"), predictions),
+                "masked_lm_ids": Feature(np.dtype("<i4"), predictions),
+                "masked_lm_weights": Feature(np.dtype("<f4"), predictions),
+                "next_sentence_labels": Feature(np.dtype("i1"), 1),
+            }
+        features = {
+            "input_ids": Feature(id_dtype(self.vocab_size), length),
+            "sequence_ids": Feature(np.dtype("<u2"), length),
+        }
+        if self.objective == "mlm_nsp":
+            features["token_type_ids"] = Feature(np.dtype("u1"), length)
+            features["next_sentence_labels"] = Feature(np.dtype("i1"), max_pairs(length))
+        return features
+
+    @property
+    def row_dtype(self) -> np.dtype:
+        """A row as one structured value, its fields the features."""
+        return np.dtype([(n, f.dtype, (f.size,)) for n, f in self.features.items()])
 
 
 def id_dtype(vocab_size: int) -> np.dtype:
@@ -28,88 +78,59 @@ def id_dtype(vocab_size: int) -> np.dtype:
     return np.dtype("<u2") if vocab_size <= 65536 else np.dtype("<i4")
 
 
-SEQUENCE_DTYPE = np.dtype("<u2")
+def encode_rows(rows: np.ndarray, format: RecordFormat) -> Iterator[bytes]:
+    """Serialised Examples of rows, a structured array [n] of `format.row_dtype`."""
+    names = list(format.features)
+    if format.record_format == "bert":
+        for row in rows:
+            yield encode_example({name: row[name] for name in names})
+        return
+    # All records have the same size: one is made, and the others exchange the payloads in it.
+    template, places = _template(format)
+    for row in rows:
+        for name in names:
+            template[places[name]] = row[name].tobytes()
+        yield bytes(template)
 
 
-class RecordEncoder:
-    """Serialises rows to Example protos.
-
-    The proto of one row is made by TensorFlow; since all rows have the same sizes, every other
-    row only exchanges the two payloads in it (30 times faster, and byte for byte the same).
-    """
-
-    def __init__(self, max_seq_length: int, vocab_size: int):
-        import tensorflow as tf
-
-        sizes = {
-            "input_ids": max_seq_length * id_dtype(vocab_size).itemsize,
-            "sequence_ids": max_seq_length * SEQUENCE_DTYPE.itemsize,
-        }
-        # Payloads that occur nowhere else in the proto: random bytes of full length.
-        payloads = {name: np.random.default_rng(0).bytes(size) for name, size in sizes.items()}
-        payloads["sequence_ids"] = payloads["sequence_ids"][::-1]
-        features = {
-            name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[payload]))
-            for name, payload in payloads.items()
-        }
-        example = tf.train.Example(features=tf.train.Features(feature=features))
-        self._template = bytearray(example.SerializeToString(deterministic=True))
-        self._slices = {}
-        for name, payload in payloads.items():
-            start = self._template.find(payload)
-            self._slices[name] = slice(start, start + len(payload))
-
-    def __call__(self, input_ids: bytes, sequence_ids: bytes) -> bytes:
-        """The serialised Example of a row given the raw bytes of its two arrays."""
-        self._template[self._slices["input_ids"]] = input_ids
-        self._template[self._slices["sequence_ids"]] = sequence_ids
-        return bytes(self._template)
+def _template(format: RecordFormat) -> tuple[bytearray, dict[str, slice]]:
+    """A record, and where in it each feature's bytes stand."""
+    zeros = {name: bytes(f.dtype.itemsize * f.size) for name, f in format.features.items()}
+    record = encode_example(zeros)
+    places = {}
+    for name, payload in zeros.items():
+        entry = encode_entry(name, payload)  # which ends with its payload
+        end = record.index(entry) + len(entry)
+        places[name] = slice(end - len(payload), end)
+    return bytearray(record), places
 
 
-def write_shard(path: Path, records: Iterable[bytes]) -> None:
-    """Writes serialised records as an uncompressed TFRecord file."""
-    import tensorflow as tf
+def parse_rows(serialized, format: RecordFormat) -> dict:
+    """A batch of serialised records (TensorFlow strings [B]) to tensors [B, size] by feature.
 
-    try:
-        with tf.io.TFRecordWriter(os.fspath(path)) as writer:
-            for record in records:
-                writer.write(record)
-    except tf.errors.ResourceExhaustedError as error:
-        raise OSError(errno.ENOSPC, error.message, os.fspath(path)) from error
+    Runs inside tf.data: parses the batch at once. Packed arrays keep their stored types; those of
+    google's format are int32 and float32.
 
-
-def parse_rows(serialized, max_seq_length: int, vocab_size: int) -> dict:
-    """A batch of serialised records (TensorFlow strings [B]) to int arrays [B, L].
-
-    Runs inside tf.data: parses the batch at once.
+    Raises:
+      tf.errors.InvalidArgumentError: while reading, on records of another shape.
     """
     import tensorflow as tf
 
-    feature = tf.io.FixedLenFeature([], tf.string)
-    parsed = tf.io.parse_example(serialized, {"input_ids": feature, "sequence_ids": feature})
-    dtypes = {
-        "input_ids": tf.uint16 if id_dtype(vocab_size).itemsize == 2 else tf.int32,
-        "sequence_ids": tf.uint16,
-    }
+    if format.record_format == "bert":
+        kinds = {
+            n: tf.float32 if f.dtype.kind == "f" else tf.int64 for n, f in format.features.items()
+        }
+        parsed = tf.io.parse_example(
+            serialized,
+            {n: tf.io.FixedLenFeature([f.size], kinds[n]) for n, f in format.features.items()},
+        )
+        # As upstream: TPUs have no int64.
+        return {k: tf.cast(v, tf.int32) if v.dtype == tf.int64 else v for k, v in parsed.items()}
+    string = tf.io.FixedLenFeature([], tf.string)
+    parsed = tf.io.parse_example(serialized, dict.fromkeys(format.features, string))
     return {
-        name: tf.ensure_shape(tf.io.decode_raw(parsed[name], dtype), [None, max_seq_length])
-        for name, dtype in dtypes.items()
+        name: tf.ensure_shape(
+            tf.io.decode_raw(parsed[name], tf.as_dtype(feature.dtype)), [None, feature.size]
+        )
+        for name, feature in format.features.items()
     }
-
-
-def count_records(directory: Path, manifest: Manifest) -> list[str]:
-    """Shards whose number of readable records is not the manifest's, one line each."""
-    import tensorflow as tf
-
-    problems = []
-    for shard in manifest.shards:
-        path = directory / shard.name
-        try:
-            batches = tf.data.TFRecordDataset(os.fspath(path)).batch(1024)
-            count = sum(len(batch) for batch in batches.as_numpy_iterator())
-        except tf.errors.DataLossError as error:
-            problems.append(f"{path}: corrupt ({error.message.splitlines()[0]})")
-            continue
-        if count != shard.rows:
-            problems.append(f"{path}: {count} records, the manifest says {shard.rows}")
-    return problems

@@ -30,8 +30,11 @@ class Row(NamedTuple):
     sequence_ids: np.ndarray
 
 
-class _Pool:
-    """Waiting pieces by length; the longest that fits a space is found in constant time."""
+class Pool:
+    """What waits to be placed (anything with a length), by length.
+
+    The longest that fits a space is found in constant time.
+    """
 
     def __init__(self):
         self.size = 0
@@ -83,7 +86,7 @@ def pack(
     capacity = max_seq_length - 2
     if capacity < 1:
         raise ValueError(f"max_seq_length {max_seq_length} leaves no room between [CLS] and [SEP]")
-    pool = _Pool()
+    pool = Pool()
 
     def next_row() -> Row:
         pieces = [pool.take_longest()]
@@ -125,7 +128,7 @@ def _word_start(tokens: np.ndarray, index: int, continuation: np.ndarray) -> int
     return index
 
 
-def _cut_longest(pool: _Pool, space: int, continuation: np.ndarray) -> np.ndarray | None:
+def _cut_longest(pool: Pool, space: int, continuation: np.ndarray) -> np.ndarray | None:
     """Cuts a piece of at most `space` tokens off the longest waiting document, if it is worth it.
 
     Called where nothing that waits fits `space`, so that the longest is longer than it.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from biobert_jax.corpus.rows.packing import POOL_SIZE, _Pool
+from biobert_jax.corpus.rows.packing import POOL_SIZE, Pool
 from biobert_jax.corpus.rows.pairs import Pair, join_pair
 from biobert_jax.corpus.text.tokenization import SpecialTokens
 
@@ -64,7 +64,7 @@ def pack_pairs(
       ValueError: a pair longer than a row.
     """
     most = max_pairs(max_seq_length)
-    pool = _Pool()
+    pool = Pool()
 
     def next_row() -> PairRow:
         members: list[Pair] = []

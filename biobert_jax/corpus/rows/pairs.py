@@ -7,7 +7,7 @@ the random text comes from the same block of it, so that memory is bounded.
 """
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,8 +37,11 @@ class Pair:
         return len(self.tokens_a) + len(self.tokens_b) + NUM_SPECIAL_TOKENS
 
 
-class _Text(NamedTuple):
-    """A document: its ids in one piece, and the bounds of its n sentences (n + 1 offsets)."""
+class SentenceTokens(NamedTuple):
+    """A document of n sentences: its ids int32 in one piece, and n + 1 offsets that bound them.
+
+    No sentence is empty. A document that was not split has the one offset 0.
+    """
 
     ids: np.ndarray
     bounds: list[int]
@@ -53,7 +56,7 @@ class _Text(NamedTuple):
 
 
 def make_pairs(
-    documents: Iterable[Sequence[Sequence[int]]],
+    documents: Iterable[SentenceTokens],
     max_seq_length: int,
     *,
     seed: int,
@@ -76,8 +79,7 @@ def make_pairs(
     whole stream is one document.
 
     Args:
-      documents: lists of sentences, each ids without special tokens. Empty sentences, and
-        documents without any other, are passed over.
+      documents: ids without special tokens, by sentence; those without any are passed over.
       max_seq_length: longest pair, its three special tokens included; at least 5.
       seed, stream: numbers from 0 on that decide the draws: those of block n are made by
         `random.Random` seeded from (seed, *stream, n). `stream` tells tasks and splits apart.
@@ -118,15 +120,13 @@ def join_pair(pair: Pair, cls: int, sep: int) -> tuple[np.ndarray, np.ndarray]:
     return input_ids, token_type_ids
 
 
-def _blocks(documents: Iterable[Sequence[Sequence[int]]], size: int) -> Iterator[list[_Text]]:
+def _blocks(documents: Iterable[SentenceTokens], size: int) -> Iterator[list[SentenceTokens]]:
     """Blocks of `size` documents; the last has up to 2 * size - 1, so that it is not tiny."""
-    block: list[_Text] = []
+    block: list[SentenceTokens] = []
     for document in documents:
-        sentences = [np.asarray(sentence, np.int32) for sentence in document if len(sentence)]
-        if not sentences:
+        if document.num_sentences < 1:
             continue
-        lengths = [len(sentence) for sentence in sentences]
-        block.append(_Text(np.concatenate(sentences), [0, *np.cumsum(lengths).tolist()]))
+        block.append(document)
         if len(block) == 2 * size:
             yield block[:size]
             del block[:size]
@@ -135,7 +135,11 @@ def _blocks(documents: Iterable[Sequence[Sequence[int]]], size: int) -> Iterator
 
 
 def _document_pairs(
-    texts: list[_Text], index: int, max_num_tokens: int, short_seq_prob: float, rng: random.Random
+    texts: list[SentenceTokens],
+    index: int,
+    max_num_tokens: int,
+    short_seq_prob: float,
+    rng: random.Random,
 ) -> Iterator[Pair]:
     text = texts[index]
     # Mostly full sequences; some shorter ones, since fine-tuning sees such.
@@ -163,7 +167,7 @@ def _document_pairs(
 
 
 def _random_text(
-    texts: list[_Text], index: int, target_length: int, rng: random.Random
+    texts: list[SentenceTokens], index: int, target_length: int, rng: random.Random
 ) -> np.ndarray:
     """Sentences of another document than `index` until `target_length` is reached."""
     for _ in range(10):
