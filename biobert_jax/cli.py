@@ -10,6 +10,7 @@ from biobert_jax import __version__
 from biobert_jax.commands import (
     convert,
     evaluate,
+    export,
     finetune,
     predict,
     prepare,
@@ -19,7 +20,7 @@ from biobert_jax.commands import (
 )
 from biobert_jax.errors import Interrupted, UserError
 
-VERBS = (prepare, verify, vocab, pretrain, finetune, evaluate, predict, convert)
+VERBS = (prepare, verify, export, vocab, pretrain, finetune, evaluate, predict, convert)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -53,10 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # With oneDNN it greets whatever the level; nothing of ours computes with TensorFlow.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    args, rest = build_parser().parse_known_args(argv)
+    words, passed_on = _split_at_dashes(sys.argv[1:] if argv is None else argv)
+    args, rest = build_parser().parse_known_args(words)
+    args.passed_on = passed_on
     try:
-        remote = [w for w in (argv if argv is not None else sys.argv[1:]) if "://" in w]
-        if remote:
+        if passed_on and getattr(args, "runner", "") != "beam":
+            raise UserError(f"-- {passed_on[0]}: only `prepare --runner beam` passes options on")
+        remote = [word for word in words if "://" in word]
+        if remote and getattr(args, "runner", "") != "beam":
             raise UserError(f"{remote[0]}: only local paths in this version: copy the files here")
         overrides = [word.removeprefix("--config.") for word in rest if _is_override(word)]
         unknown = [word for word in rest if not _is_override(word)]
@@ -86,6 +91,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.EISDIR, errno.ENOTDIR):
             return _fail(f"error: {error.filename}: {error.strerror}", 1)
         raise
+
+
+def _split_at_dashes(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The command's own words, and those after `--`, which are another program's."""
+    words = list(words)
+    place = words.index("--") if "--" in words else len(words)
+    return words[:place], words[place + 1 :]
 
 
 def _is_override(word: str) -> bool:

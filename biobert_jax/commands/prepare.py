@@ -1,48 +1,185 @@
-"""Turns raw corpora into TFRecord shards of packed rows and a manifest.
+"""Turns raw corpora into TFRecord shards of token ids, a manifest and a report.
 
     biobert prepare --input 'pubmed/*.xml.gz' --format pubmed --vocab vocab.txt --output data/pubmed
 
 Long documents are cut at word starts and short ones put together, so that rows are nearly full;
-rows are shuffled globally. The same command run again goes on where it was stopped. A file that
-cannot be read is left out and named, and the exit code is 1; with --on_error fail nothing is
-written then.
+rows are shuffled globally. With --objective mlm_nsp rows hold sentence pairs with labels; with
+--record_format bert the files are those that google's run_pretraining.py reads.
+
+Of several versions of a PubMed or PMC article the newest counts, deletions are honoured, and a
+document whose text has come before is left out. The same command run again goes on where it was
+stopped. A file that cannot be read is left out and named, and the exit code is 1; with --on_error
+fail nothing is written then.
 """
 
 import argparse
+import importlib.util
 import os
 import sys
 
 from biobert_jax.commands.progress import StageProgress
 from biobert_jax.errors import UserError
 
-FORMATS = ("pubmed", "text", "jsonl")
+FORMATS = ("pubmed", "pmc", "bioc", "text", "jsonl")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("--input", required=True, metavar="GLOB[,GLOB]", help="the raw files")
-    parser.add_argument("--format", required=True, choices=FORMATS)
+    add_input_arguments(parser)
     parser.add_argument(
         "--vocab", required=True, metavar="FILE", help="vocab.txt, or a SentencePiece .model"
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="the data set's folder")
-    parser.add_argument("--max_seq_length", type=int, default=512, help="positions a row (512)")
-    parser.add_argument("--objective", choices=("mlm",), default="mlm")
-    parser.add_argument("--record_format", choices=("packed",), default="packed")
-    parser.add_argument("--shards", type=int, default=0, help="training shards (by size)")
+    _add_row_arguments(parser.add_argument_group("rows"))
+    _add_quality_arguments(parser.add_argument_group("documents"))
+    _add_run_arguments(parser.add_argument_group("the run"))
+
+
+def add_input_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say what to read, for every verb that reads raw corpora."""
+    parser.add_argument("--input", required=True, metavar="GLOB[,GLOB]", help="the raw files")
     parser.add_argument(
+        "--format",
+        required=True,
+        choices=FORMATS,
+        help="pmc: JATS articles, single or in .tar.gz packages; text: a sentence or paragraph a "
+        'line, a blank line between documents; jsonl: {"id", "text"} a line; all plain or gzip',
+    )
+    reading = parser.add_argument_group("reading")
+    reading.add_argument(
+        "--titles",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="titles of articles (yes)",
+    )
+    reading.add_argument(
+        "--section_labels", action="store_true", help="keep labels and titles of sections"
+    )
+    reading.add_argument(
+        "--other_abstracts", action="store_true", help="PubMed's OtherAbstract: mostly translations"
+    )
+    reading.add_argument("--captions", action="store_true", help="captions of figures and tables")
+    _add_list(reading, "--languages", "eng[,fre]", "only records in these languages (all)")
+    _add_list(reading, "--publication_types", "TYPE[,TYPE]", "only records with one of these")
+    _add_list(reading, "--exclude_publication_types", "TYPE[,TYPE]", "no record with one of these")
+    reading.add_argument(
+        "--years", default="", metavar="FIRST-LAST", help="of publication, such as 1990-2020 (all)"
+    )
+    _add_list(reading, "--licenses", "NAME[,NAME]", "PMC: only these, such as 'CC0,CC BY' (all)")
+
+
+def read_options(args: argparse.Namespace):
+    """The `ReadOptions` of the parsed options.
+
+    Raises:
+      UserError: --years that are none.
+    """
+    from biobert_jax.corpus.documents import ReadOptions
+
+    first, dash, last = args.years.partition("-")
+    years = [part.strip() for part in (first, last if dash else first)]
+    if not all(year.isdigit() or not year for year in years):
+        raise UserError(f"--years {args.years}: write FIRST-LAST, such as 1990-2020 or 1990-")
+    return ReadOptions(
+        titles=args.titles,
+        section_labels=args.section_labels,
+        other_abstracts=args.other_abstracts,
+        captions=args.captions,
+        languages=args.languages,
+        publication_types=args.publication_types,
+        exclude_publication_types=args.exclude_publication_types,
+        first_year=int(years[0] or 0),
+        last_year=int(years[1] or 0),
+        licenses=args.licenses,
+    )
+
+
+def _add_list(group, option: str, metavar: str, help: str) -> None:
+    group.add_argument(
+        option,
+        metavar=metavar,
+        default=(),
+        type=lambda text: tuple(part.strip() for part in text.split(",") if part.strip()),
+        help=help,
+    )
+
+
+def _add_row_arguments(group) -> None:
+    group.add_argument("--max_seq_length", type=int, default=512, help="positions a row (512)")
+    group.add_argument(
+        "--objective",
+        choices=("mlm", "mlm_nsp"),
+        help="mlm_nsp: sentence pairs with next-sentence labels (mlm)",
+    )
+    group.add_argument(
+        "--record_format",
+        choices=("packed", "bert"),
+        default="packed",
+        help="packed: several sequences a row, masked anew at every step; bert: google's records, "
+        "one pair a row, masked once (packed)",
+    )
+    group.add_argument(
+        "--sentence_splitter",
+        default="rules",
+        metavar="NAME",
+        help="for pairs: rules, blingfire, syntok, pysbd, none or package.module:function (rules)",
+    )
+    group.add_argument(
+        "--short_seq_prob", type=float, default=0.1, help="pairs: share of shorter ones (0.1)"
+    )
+    group.add_argument(
+        "--dupe_factor",
+        type=int,
+        default=0,
+        help="pairs: times each document is gone through, with other draws (10 with bert, else 1)",
+    )
+    group.add_argument(
+        "--masked_lm_prob", type=float, default=0.15, help="bert: share of masked tokens (0.15)"
+    )
+    group.add_argument(
+        "--max_predictions", type=int, default=0, help="bert: masked tokens a row (length * share)"
+    )
+    group.add_argument("--whole_word_mask", action="store_true", help="bert: mask whole words")
+    group.add_argument("--shards", type=int, default=0, help="training shards (by size)")
+
+
+def _add_quality_arguments(group) -> None:
+    group.add_argument(
+        "--duplicates",
+        choices=("drop", "keep"),
+        default="drop",
+        help="documents whose text has come before (drop)",
+    )
+    group.add_argument(
+        "--near_duplicates",
+        type=float,
+        default=0.0,
+        metavar="SIMILARITY",
+        help="drop documents about so similar to an earlier one, such as 0.8 (off)",
+    )
+    group.add_argument("--min_words", type=int, default=0, help="shortest document (0)")
+    group.add_argument(
         "--held_out",
         type=float,
         default=0.01,
         metavar="SHARE",
         help="share of documents kept for evaluation, chosen by a hash of their ids (0.01)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the shuffle (0)")
-    parser.add_argument(
+
+
+def _add_run_arguments(group) -> None:
+    group.add_argument("--seed", type=int, default=0, help="of the shuffle and of pairs (0)")
+    group.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (one a core)"
     )
-    parser.add_argument("--runner", choices=("local",), default="local")
-    parser.add_argument(
+    group.add_argument(
+        "--runner",
+        choices=("local", "beam"),
+        default="local",
+        help="beam: Apache Beam, whose own options follow after --: "
+        "... -- --runner=DataflowRunner --project=P --region=R --temp_location=gs://B/tmp (local)",
+    )
+    group.add_argument(
         "--on_error", choices=("skip", "fail"), default="skip", help="for files that are bad"
     )
 
@@ -58,17 +195,38 @@ def run(args: argparse.Namespace) -> int:
         inputs=expand_inputs(args.input),
         format=args.format,
         vocab=args.vocab,
-        max_seq_length=args.max_seq_length,
-        shards=args.shards,
-        held_out=args.held_out,
-        seed=args.seed,
-        on_error=args.on_error,
+        options=read_options(args),
+        objective=args.objective or ("mlm_nsp" if args.record_format == "bert" else "mlm"),
+        **{
+            name: getattr(args, name)
+            for name in (
+                "record_format",
+                "max_seq_length",
+                "sentence_splitter",
+                "short_seq_prob",
+                "dupe_factor",
+                "masked_lm_prob",
+                "max_predictions",
+                "whole_word_mask",
+                "duplicates",
+                "near_duplicates",
+                "min_words",
+                "shards",
+                "held_out",
+                "seed",
+                "on_error",
+            )
+        },
     )
-    with StageProgress() as progress:
-        manifest = prepare(arguments, args.output, workers=args.workers, progress=progress)
+    if args.runner == "beam":
+        manifest = _beam()(arguments, args.output, args.passed_on)
+    else:
+        with StageProgress() as progress:
+            manifest = prepare(arguments, args.output, workers=args.workers, progress=progress)
+    dropped = ", ".join(f"{count:,} {name}" for name, count in manifest.dropped.items())
     print(
         f"{args.output}: {manifest.num_documents:,} documents "
-        f"({manifest.num_empty_documents:,} empty ones left out), {manifest.num_tokens:,} tokens, "
+        f"({dropped or 'none'} left out), {manifest.num_tokens:,} tokens, "
         f"{manifest.num_rows:,} rows of {manifest.max_seq_length}, fill {manifest.fill:.2%}, "
         f"{len(manifest.split('train'))} training and {len(manifest.split('heldout'))} held-out "
         "shards"
@@ -76,3 +234,11 @@ def run(args: argparse.Namespace) -> int:
     for reason in manifest.failed.values():
         print(f"error: left out: {reason}", file=sys.stderr)
     return 1 if manifest.failed else 0
+
+
+def _beam():
+    if importlib.util.find_spec("apache_beam") is None:
+        raise UserError("--runner beam needs Apache Beam: pip install 'biobert-jax[beam]'")
+    from biobert_jax.corpus.pipeline.beam import prepare_with_beam
+
+    return prepare_with_beam

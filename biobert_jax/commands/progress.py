@@ -5,7 +5,7 @@ import time
 
 from tqdm import tqdm
 
-UNITS = {"tokenize": "B", "write": "rows"}
+UNITS = {"read": "B", "pack": "documents", "write": "rows"}
 
 
 class StageProgress:
@@ -38,10 +38,17 @@ class StageProgress:
             self._bar.update(done - self._bar.n)
         elif done >= total or self._last_call - self._last_line >= self._interval:
             self._last_line = self._last_call
-            seconds = self._last_call - self._started
+            seconds = max(self._last_call - self._started, 1e-9)
+            unit, scale = ("MB", 1e6) if UNITS[stage] == "B" else (UNITS[stage], 1)
             left = f", {seconds / done * (total - done):.0f} s left" if 0 < done < total else ""
+            amounts = (
+                f"{done / scale:,.1f} of {total / scale:,.1f}"
+                if scale > 1
+                else (f"{done:,} of {total:,}")
+            )
             print(
-                f"{stage}: {done:,} of {total:,} {UNITS[stage]} in {seconds:.1f} s{left}",
+                f"{stage}: {amounts} {unit} in {seconds:.1f} s, "
+                f"{done / scale / seconds:,.1f} {unit}/s{left}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -35,12 +35,10 @@ def _verify(path: Path) -> tuple[list[str], str]:
 
     is_checkpoint = (path / "params").is_dir() or (path / "checkpoints").is_dir()
     if not is_checkpoint:
-        from biobert_jax.corpus.dataset.records import count_records
-
         manifest = manifests.read_manifest(path)
         problems = manifests.check_shards(path, manifest)
         if not problems:
-            problems = count_records(path, manifest)
+            problems = manifests.count_records(path, manifest)
         return problems, (
             f"{path}: {len(manifest.shards)} shards, {manifest.num_rows:,} rows: all as in the "
             "manifest"

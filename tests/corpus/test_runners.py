@@ -14,7 +14,7 @@ from biobert_jax.corpus.pipeline.runners import run_tasks
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_task_once(workers):
     results = dict(run_tasks(abs, [-1, 2, -3, 4, -5], workers))
-    assert results == {-1: 1, 2: 2, -3: 3, 4: 4, -5: 5}
+    assert results == {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):

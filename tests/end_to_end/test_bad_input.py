@@ -246,7 +246,7 @@ def test_a_full_disk_is_said_and_the_rerun_finishes(fails, good, vocab, tmp_path
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(shards, "write_shard", full)
+        patch.setattr(shards, "write_tfrecords", full)
         assert "no space left" in fails(prepare(good, vocab, tmp_path / "out"))
     assert not (tmp_path / "out/manifest.json").exists()
     command = [str(word) for word in prepare(good, vocab, tmp_path / "out")]

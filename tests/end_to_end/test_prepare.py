@@ -16,17 +16,16 @@ from tests.end_to_end.conftest import prepare_command
 
 
 def rows_of(directory):
-    """All rows of a data set: ids and sequence ids."""
-    data = PreparedData(directory)
+    """All rows of a data set, each a tuple of its features in the format's order."""
     import tensorflow as tf
 
     from biobert_jax.corpus.dataset.records import parse_rows
 
-    manifest = data.manifest
+    manifest = read_manifest(directory)
     for shard in manifest.shards:
         for record in tf.data.TFRecordDataset(str(directory / shard.name)).batch(64):
-            parsed = parse_rows(record, manifest.max_seq_length, manifest.tokenizer["vocab_size"])
-            yield from zip(*(parsed[n].numpy() for n in ("input_ids", "sequence_ids")), strict=True)
+            parsed = parse_rows(record, manifest.format)
+            yield from zip(*(parsed[n].numpy() for n in manifest.format.features), strict=True)
 
 
 def bytes_of(directory):
@@ -69,9 +68,9 @@ def test_every_token_of_the_corpus_is_in_the_rows(data, corpus, vocab):
 def test_any_number_of_workers_and_a_death_give_the_same_bytes(
     corpus, vocab, tmp_path, monkeypatch
 ):
-    from biobert_jax.corpus.pipeline import encode, prepare
+    from biobert_jax.corpus.pipeline import prepare, tasks
 
-    monkeypatch.setattr(encode, "PART_BYTES", 20_000)
+    monkeypatch.setattr(tasks, "TASK_BYTES", 20_000)
     source = write_jsonl(tmp_path / "many.jsonl.gz", corpus, copies=2)
 
     def run(name, workers):
@@ -80,15 +79,15 @@ def test_any_number_of_workers_and_a_death_give_the_same_bytes(
         return cli.main([*command, "--output", str(tmp_path / name)])
 
     assert run("one", "1") == run("two", "2") == 0
-    # A run that dies after its third task, and again while it writes shards.
-    for function, dies_at in (("run_task", 3), ("run_shard_task", 2)):
+    # A run that dies after its second task, then while it packs, then while it writes shards.
+    for function, dies_at in (("encode_task", 3), ("pack_task", 2), ("shard_task", 2)):
         original, calls = getattr(prepare, function), []
 
-        def dying(task, original=original, calls=calls, dies_at=dies_at):
-            calls.append(task)
+        def dying(*arguments, original=original, calls=calls, dies_at=dies_at):
+            calls.append(arguments)
             if len(calls) == dies_at:
                 raise KeyboardInterrupt
-            return original(task)
+            return original(*arguments)
 
         monkeypatch.setattr(prepare, function, dying)
         assert run("died", "1") == 130
@@ -105,13 +104,13 @@ def test_any_number_of_workers_and_a_death_give_the_same_bytes(
 
 def test_a_held_out_document_stays_held_out_when_files_are_added(corpus, vocab, tmp_path):
     # Told from the tasks' tallies: the same document falls on the same side.
-    from biobert_jax.corpus.pipeline.encode import _is_held_out
+    from biobert_jax.corpus.pipeline.encode import is_held_out
 
     ids = [str(n) for n in range(4000)]
-    share = np.mean([_is_held_out(i, 0.1) for i in ids])
+    share = np.mean([is_held_out(i, 0.1) for i in ids])
     assert 0.08 < share < 0.12
-    assert [_is_held_out(i, 0.1) for i in ids] == [_is_held_out(i, 0.1) for i in ids]
-    assert all(_is_held_out(i, 0.2) for i in ids if _is_held_out(i, 0.1))
+    assert [is_held_out(i, 0.1) for i in ids] == [is_held_out(i, 0.1) for i in ids]
+    assert all(is_held_out(i, 0.2) for i in ids if is_held_out(i, 0.1))
 
 
 def test_batches_are_the_same_on_any_number_of_hosts_and_after_a_seek(data):

@@ -4,8 +4,15 @@ import glob
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
+from etils import epath
+
+from biobert_jax.corpus.dataset.records import OBJECTIVES, RECORD_FORMATS, RecordFormat
+from biobert_jax.corpus.documents import ReadOptions
+from biobert_jax.corpus.rows.masked_pairs import max_predictions_for
+from biobert_jax.corpus.text.splitters import splitter_id
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
@@ -19,7 +26,20 @@ class PrepareArguments:
       inputs: files, in a fixed order.
       format: a key of `readers.READERS`.
       vocab: path of the vocabulary.
+      options: what to read of the files.
+      objective: "mlm" or "mlm_nsp".
+      record_format: "packed" or "bert", which is always "mlm_nsp".
       max_seq_length: positions a row.
+      sentence_splitter: see `splitters.load_splitter`; used where rows hold sentence pairs.
+      short_seq_prob: share of documents made into shorter pairs, as upstream.
+      dupe_factor: times that the pairs of a document are made; 0: 10 in google's format, whose
+        masks are made once and for all, else 1.
+      masked_lm_prob, max_predictions, whole_word_mask: the masks of google's format;
+        `max_predictions` 0: the length times the probability.
+      duplicates: "drop" leaves out documents whose text is that of an earlier one; "keep".
+      near_duplicates: leaves out documents about that similar to an earlier one, too (Jaccard
+        similarity of word 5-grams); 0: off.
+      min_words: shortest document.
       shards: training shards; 0: by size.
       held_out: share of documents kept out of training, chosen by a hash of their ids, so that
         a document stays on its side when files are added.
@@ -29,21 +49,69 @@ class PrepareArguments:
     inputs: tuple[str, ...]
     format: str
     vocab: str
+    options: ReadOptions = ReadOptions()
+    objective: str = "mlm"
+    record_format: str = "packed"
     max_seq_length: int = 512
+    sentence_splitter: str = "rules"
+    short_seq_prob: float = 0.1
+    dupe_factor: int = 0
+    masked_lm_prob: float = 0.15
+    max_predictions: int = 0
+    whole_word_mask: bool = False
+    duplicates: str = "drop"
+    near_duplicates: float = 0.0
+    min_words: int = 0
     shards: int = 0
     held_out: float = 0.0
     seed: int = 0
     on_error: str = "skip"
 
     def __post_init__(self):
-        if self.max_seq_length < 8:
-            raise UserError(f"--max_seq_length {self.max_seq_length}: a row needs 8 positions")
+        _choice("--objective", self.objective, OBJECTIVES)
+        _choice("--record_format", self.record_format, RECORD_FORMATS)
+        _choice("--duplicates", self.duplicates, ("drop", "keep"))
+        _choice("--on_error", self.on_error, ("skip", "fail"))
+        if self.record_format == "bert" and self.objective != "mlm_nsp":
+            raise UserError("--record_format bert holds sentence pairs: use --objective mlm_nsp")
+        if not 8 <= self.max_seq_length <= 65536:
+            raise UserError(
+                f"--max_seq_length {self.max_seq_length}: a row has 8 to 65,536 positions"
+            )
         if not 0 <= self.held_out < 1:
             raise UserError(f"--held_out {self.held_out}: give a share from 0 to below 1")
-        if self.seed < 0:
-            raise UserError(f"--seed {self.seed}: give a number from 0 on")
-        if self.shards < 0:
-            raise UserError(f"--shards {self.shards}: give a number above 0")
+        for name in ("short_seq_prob", "masked_lm_prob", "near_duplicates"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"--{name} {getattr(self, name)}: give a number from 0 to 1")
+        for name in ("seed", "shards", "dupe_factor", "max_predictions", "min_words"):
+            if getattr(self, name) < 0:
+                raise UserError(f"--{name} {getattr(self, name)}: give a number from 0 on")
+
+    @property
+    def needs_sentences(self) -> bool:
+        """Whether documents are split into sentences."""
+        return self.objective == "mlm_nsp"
+
+    @property
+    def repeats(self) -> int:
+        """The dupe factor in force."""
+        return self.dupe_factor or (10 if self.record_format == "bert" else 1)
+
+    def format_of_records(self, vocab_size: int) -> RecordFormat:
+        """The kind of records that these arguments ask for."""
+        predictions = 0
+        if self.record_format == "bert":
+            predictions = self.max_predictions or max_predictions_for(
+                self.max_seq_length, self.masked_lm_prob
+            )
+        return RecordFormat(
+            self.record_format, self.objective, self.max_seq_length, vocab_size, predictions
+        )
+
+
+def _choice(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise UserError(f"{option} {value}: use one of {', '.join(known)}")
 
 
 def expand_inputs(patterns: str) -> tuple[str, ...]:
@@ -54,7 +122,7 @@ def expand_inputs(patterns: str) -> tuple[str, ...]:
     """
     files: dict[str, None] = {}
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        matches = sorted(p for p in glob.glob(pattern, recursive=True) if os.path.isfile(p))
+        matches = _match(pattern)
         if not matches:
             what = "no file matches" if glob.has_magic(pattern) else "no such file:"
             raise UserError(f"--input: {what} {pattern}")
@@ -64,11 +132,29 @@ def expand_inputs(patterns: str) -> tuple[str, ...]:
     return tuple(files)
 
 
+def _match(pattern: str) -> list[str]:
+    if "://" not in pattern:
+        return sorted(p for p in glob.glob(pattern, recursive=True) if os.path.isfile(p))
+    # Only names are globbed for, and a whole path is taken as it is.
+    path = epath.Path(pattern)
+    found = path.parent.glob(path.name) if glob.has_magic(path.name) else [path]
+    return sorted(os.fspath(match) for match in found)
+
+
+def input_sizes(paths: Sequence[str]) -> list[int]:
+    """Sizes of files in bytes, as stored."""
+    return [epath.Path(p).stat().length if "://" in p else os.path.getsize(p) for p in paths]
+
+
 def fingerprint(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:
     """A hash of everything that decides the content: arguments, vocabulary, files and sizes."""
+    deciding = asdict(arguments)
+    for name in ("vocab", "on_error"):
+        del deciding[name]
     content = {
-        **asdict(replace(arguments, vocab="", on_error="")),
+        **deciding,
+        "splitter": splitter_id(arguments.sentence_splitter) if arguments.needs_sentences else "",
         "vocab_sha256": file_sha256(tokenizer.path),
-        "sizes": [os.path.getsize(path) for path in arguments.inputs],
+        "sizes": input_sizes(arguments.inputs),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,142 +1,161 @@
-"""The first half of preparation: a file, or a part of one, to spilled rows.
-
-A task's output depends on the input, the arguments and the seed alone, whatever the number of
-workers. A task whose result file exists is finished and is not done again.
-"""
+"""The first stage of preparation: files to tokenized documents and their index."""
 
 import hashlib
-import itertools
-import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from biobert_jax.corpus.dataset.manifest import SPLITS
+from biobert_jax.corpus.dataset.records import id_dtype
 from biobert_jax.corpus.documents import CorpusFileError, Document, ReadCounts
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments
-from biobert_jax.corpus.pipeline.spill import read_result, row_dtype, write_result, write_spill
+from biobert_jax.corpus.pipeline.encoded import DELETION_DTYPE, EncodedWriter, write_array
+from biobert_jax.corpus.pipeline.tasks import Task, read_result, task_path, write_result
 from biobert_jax.corpus.readers import open_documents
-from biobert_jax.corpus.rows.packing import Row, pack
+from biobert_jax.corpus.text.fingerprints import content_hash, near_duplicate_bands
+from biobert_jax.corpus.text.splitters import load_splitter
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 
-# A file over this many bytes is shared by several tasks, each of which reads it and takes every
-# n-th block of documents: reading is some 20 times faster than tokenizing.
-PART_BYTES = 4 << 20
-MAX_PARTS = 16
-BLOCK_DOCUMENTS = 256
+
+class EncodedDocument(NamedTuple):
+    """A document's ids, the lengths of its sentences (none if not split) and its index entry."""
+
+    ids: np.ndarray
+    sentence_lengths: list[int]
+    entry: dict[str, Any]
+    bands: np.ndarray | None
 
 
-@dataclass(frozen=True)
-class Task:
-    """One file, or part `part` of `num_parts` of it, to be turned into spilled rows."""
+def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str, Any]:
+    """Reads and tokenizes a task's files; returns its counts.
 
-    index: int
-    path: str
-    part: int
-    num_parts: int
-    work: str
-    arguments: PrepareArguments
+    A task whose result is there is not done again. A file found to be bad leaves no document; it
+    is named in `failed`, and the result is then not kept: a rerun tries the file again.
 
+    Returns:
+      `documents`, `bytes` (of text read, decompressed), `dropped` (counts by reason), `failed`
+      (file, or archive/member, to the error).
 
-def plan_tasks(arguments: PrepareArguments, work: Path) -> list[Task]:
-    """The tasks of a run: a function of the input files alone."""
-    tasks = []
-    for path in arguments.inputs:
-        num_parts = min(MAX_PARTS, 1 + os.path.getsize(path) // PART_BYTES)
-        for part in range(num_parts):
-            tasks.append(Task(len(tasks), path, part, num_parts, str(work), arguments))
-    return tasks
-
-
-def run_task(task: Task) -> dict[str, Any]:
-    """Turns a task's documents into spilled rows, and returns its counts by split.
-
-    A bad file gives a result with `error`, `position` and `reason`, which is not kept: a rerun
-    tries the file again.
+    Raises:
+      CorpusFileError: a bad file, with `on_error="fail"`.
     """
-    arguments = task.arguments
-    done = Path(task.work) / f"task-{task.index:06d}.json"
+    done = task_path(work, task, "json")
     result = read_result(done)
     if result is not None:
         return result
     tokenizer = load_tokenizer(arguments.vocab)
-    dtype = row_dtype(arguments.max_seq_length, tokenizer.vocab_size)
-    counts = ReadCounts()
-    tally = {
-        split: {"documents": 0, "tokens": 0, "rows": 0, "sequences": 0, "positions": 0}
-        for split in SPLITS
+    encode = document_encoder(arguments, tokenizer)
+    dropped: Counter[str] = Counter()
+    failed: dict[str, str] = {}
+    bands: list[np.ndarray] = []
+    deletions: list[tuple[int, int]] = []
+    num_documents = num_bytes = 0
+    with EncodedWriter(
+        task_path(work, task, "documents"),
+        task_path(work, task, "index"),
+        id_dtype(tokenizer.vocab_size),
+    ) as writer:
+        for number, path in enumerate(task.paths, task.first_file):
+            counts = ReadCounts()
+            before = writer.mark(), num_documents, len(bands)
+            try:
+                documents = open_documents(
+                    path,
+                    arguments.format,
+                    options=arguments.options,
+                    share=task.share,
+                    counts=counts,
+                )
+                for document in documents:
+                    encoded = encode(document, number)
+                    if isinstance(encoded, str):
+                        counts.dropped[encoded] += 1
+                        continue
+                    writer.add(encoded.ids, encoded.sentence_lengths, encoded.entry)
+                    num_documents += 1
+                    if encoded.bands is not None:
+                        bands.append(encoded.bands)
+            except CorpusFileError as error:
+                if arguments.on_error == "fail":
+                    raise
+                failed[path] = str(error)
+                writer.go_back(before[0])
+                num_documents = before[1]
+                del bands[before[2] :]
+                continue
+            if counts.failed and arguments.on_error == "fail":
+                member, reason = next(iter(counts.failed.items()))
+                raise CorpusFileError(member, "", reason)
+            failed |= {member: f"{member}: {reason}" for member, reason in counts.failed.items()}
+            counts.dropped["empty"] += counts.empty
+            dropped += counts.dropped
+            num_bytes += counts.bytes
+            deletions += [(hash64(id_), number) for id_ in counts.deleted]
+    if arguments.near_duplicates:
+        write_array(task_path(work, task, "bands"), np.array(bands, "<u8"))
+    write_array(task_path(work, task, "deletions"), np.array(deletions, DELETION_DTYPE))
+    result = {
+        "documents": num_documents,
+        "bytes": num_bytes,
+        "dropped": dict(dropped),
+        "failed": failed,
     }
-    # The file is read once: training documents are packed as they come, the few held-out ones
-    # wait in memory.
-    held_out: list[np.ndarray] = []
-
-    def training_documents() -> Iterator[np.ndarray]:
-        for document, ids in _encoded_documents(task, tokenizer, counts):
-            is_held_out = _is_held_out(document.id, arguments.held_out)
-            split = tally["heldout" if is_held_out else "train"]
-            split["documents"] += 1
-            split["tokens"] += len(ids)
-            if is_held_out:
-                held_out.append(ids)
-            else:
-                yield ids
-
-    documents = {"train": training_documents(), "heldout": held_out}
-    try:
-        for number, split in enumerate(SPLITS):
-            path = Path(task.work) / f"task-{task.index:06d}.{split}"
-            rows = _pack(documents[split], arguments.max_seq_length, tokenizer, tally[split])
-            sizes = write_spill(path, rows, dtype, arguments.seed, (task.index, number))
-            tally[split]["spill"] = [path.name, sizes]
-    except CorpusFileError as error:
-        reason = {"position": error.position, "reason": error.reason}
-        return {"path": task.path, "error": str(error), **reason}
-    # Every part reads the whole file: its empty documents are counted once.
-    result = {"path": task.path, "empty": counts.empty if task.part == 0 else 0, **tally}
-    write_result(done, result)
+    if not failed:
+        write_result(done, result)
     return result
 
 
-def _pack(
-    documents: Iterable[np.ndarray], max_seq_length: int, tokenizer: Tokenizer, tally: dict
-) -> Iterator[Row]:
-    special = tokenizer.special
-    for row in pack(
-        documents,
-        max_seq_length,
-        cls=special.cls,
-        sep=special.sep,
-        pad=special.pad,
-        continuation=tokenizer.continuation_table(),
-    ):
-        tally["rows"] += 1
-        tally["sequences"] += int(row.sequence_ids.max())
-        tally["positions"] += int(np.count_nonzero(row.sequence_ids))
-        yield row
+def document_encoder(
+    arguments: PrepareArguments, tokenizer: Tokenizer
+) -> Callable[[Document, int], EncodedDocument | str]:
+    """Returns a function from (document, number of its file) to its encoded form.
+
+    A document that is left out gives the reason instead.
+    """
+    split = load_splitter(arguments.sentence_splitter) if arguments.needs_sentences else None
+    unknown = tokenizer.special.unk
+
+    def pieces(passages: tuple[str, ...]) -> Iterator[np.ndarray]:
+        for passage in passages:
+            if split is None:
+                yield tokenizer.encode(passage)
+            else:
+                for start, end in split(passage):
+                    yield tokenizer.encode(passage[start:end])
+
+    def encode(document: Document, file: int) -> EncodedDocument | str:
+        # Passages have single spaces only.
+        words = sum(passage.count(" ") + 1 for passage in document.passages)
+        if words < arguments.min_words:
+            return "short"
+        parts = [ids for ids in pieces(document.passages) if len(ids)]
+        if not parts:
+            return "empty"
+        ids = np.concatenate(parts)
+        entry = {
+            "id": hash64(document.id),
+            "content": content_hash(document.passages),
+            "revision": document.revision,
+            "file": file,
+            "words": words,
+            "unknown": int(np.count_nonzero(ids == unknown)),
+            "held_out": is_held_out(document.id, arguments.held_out),
+        }
+        bands = None
+        if arguments.near_duplicates:
+            bands = near_duplicate_bands(document.passages, arguments.near_duplicates)
+        return EncodedDocument(ids, [len(p) for p in parts] if split else [], entry, bands)
+
+    return encode
 
 
-def _encoded_documents(
-    task: Task, tokenizer: Tokenizer, counts: ReadCounts
-) -> Iterator[tuple[Document, np.ndarray]]:
-    """The task's share of its file's documents with their ids, those without a token left out."""
-    documents = iter(open_documents(task.path, task.arguments.format, counts=counts))
-    for number in itertools.count():
-        block = list(itertools.islice(documents, BLOCK_DOCUMENTS))
-        if not block:
-            return
-        if number % task.num_parts != task.part:
-            continue
-        passages = [passage for document in block for passage in document.passages]
-        encoded = iter(tokenizer.encode_batch(passages))
-        for document in block:
-            ids = [piece for _ in document.passages for piece in next(encoded)]
-            if ids:
-                yield document, np.array(ids, np.int32)
+def hash64(text: str) -> int:
+    """A hash of a string, the same in every process and version."""
+    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
-def _is_held_out(document_id: str, share: float) -> bool:
-    digest = hashlib.blake2b(document_id.encode("utf-8", "replace"), digest_size=8).digest()
-    return int.from_bytes(digest, "little") < share * 2**64
+def is_held_out(document_id: str, share: float) -> bool:
+    """Whether a document belongs to the held-out share; it stays there if the share grows."""
+    return hash64(document_id) < share * 2**64

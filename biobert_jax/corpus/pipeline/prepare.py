@@ -1,17 +1,20 @@
-"""Raw files to a data set: plan, tasks (file to sorted rows), shards, manifest.
+"""Raw files to a data set: read and tokenize, resolve, pack, write shards; reads in that order.
 
-A task is a file, or every n-th block of documents of a large one, so that its output depends on
-the input, the arguments and the seed alone, whatever the number of workers. Everything is made in
-`.work/` and renamed into place when whole; a rerun of the same command skips what is finished.
+Everything is made in `.work/` and renamed into place when whole; a rerun of the same command skips
+what is finished.
 """
 
 import fcntl
+import functools
 import os
 import shutil
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from biobert_jax.corpus.dataset.manifest import (
     NAME,
@@ -21,12 +24,16 @@ from biobert_jax.corpus.dataset.manifest import (
     read_manifest,
     write_manifest,
 )
-from biobert_jax.corpus.dataset.records import require_tensorflow
-from biobert_jax.corpus.documents import CorpusFileError
-from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint
-from biobert_jax.corpus.pipeline.encode import Task, plan_tasks, run_task
+from biobert_jax.corpus.dataset.statistics import Histogram
+from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint, input_sizes
+from biobert_jax.corpus.pipeline.encode import encode_task
+from biobert_jax.corpus.pipeline.encoded import read_index
+from biobert_jax.corpus.pipeline.pack import pack_task
+from biobert_jax.corpus.pipeline.resolve import KEPT, REASONS, resolve
 from biobert_jax.corpus.pipeline.runners import run_tasks
-from biobert_jax.corpus.pipeline.shards import plan_shards, run_shard_task
+from biobert_jax.corpus.pipeline.shards import plan_shards, shard_task
+from biobert_jax.corpus.pipeline.tasks import Task, plan_tasks, task_path
+from biobert_jax.corpus.readers import GLOBAL_IDS
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256, write_text_atomically
@@ -44,14 +51,13 @@ def prepare(
     """Makes the data set in `output` and returns its manifest; finished work is not done twice.
 
     Args:
-      progress: told the stage ("tokenize" counts bytes of input, "write" rows), what is done
-        and the total.
+      progress: told the stage ("read" counts bytes of input, "pack" documents, "write" rows),
+        what is done and the total.
 
     Raises:
       UserError: bad arguments; `output` holds another data set, or another run is at work there.
       CorpusFileError: a bad input file, with `on_error="fail"`.
     """
-    require_tensorflow()
     output = Path(output)
     tokenizer = load_tokenizer(arguments.vocab)
     claim = fingerprint(arguments, tokenizer)
@@ -65,66 +71,123 @@ def prepare(
         raise UserError(f"--output {output}: cannot be made ({error.strerror})") from error
     with open(work / "lock", "w") as lock:
         _lock_and_claim(lock, output, work, claim)
-        results, failed = _tokenize(plan_tasks(arguments, work), workers, progress)
-        if not any(result[split]["rows"] for result in results for split in SPLITS):
-            reasons = "".join(f"; {reason}" for reason in failed.values())
-            raise UserError(f"nothing to write: the input holds no readable text{reasons}")
-        shards = _write_shards(arguments, tokenizer, work, results, workers, progress)
-        manifest = _build_manifest(arguments, tokenizer, claim, results, failed, shards)
+        run = functools.partial(_run, workers=workers, progress=progress)
+
+        tasks = plan_tasks(arguments.inputs, input_sizes(arguments.inputs))
+        encode = functools.partial(encode_task, arguments, str(work))
+        encoded = run("read", encode, tasks, [task.bytes for task in tasks])
+        failed = {k: v for result in encoded for k, v in result["failed"].items()}
+        # A share of a bad file may have ended before the fault: the file is out as a whole.
+        good = [i for i, task in enumerate(tasks) if not is_bad(task, failed)]
+        tasks, encoded = [tasks[i] for i in good], [encoded[i] for i in good]
+
+        verdicts = resolve_documents(arguments, tasks, str(work))
+        counts = count_documents(tasks, verdicts, str(work))
+        if not counts["documents"]:
+            raise nothing_to_write(failed)
+
+        pack = functools.partial(pack_task, arguments, str(work))
+        pieces = [(task, v.tobytes()) for task, v in zip(tasks, verdicts, strict=True)]
+        packed = run("pack", pack, pieces, [len(v) for v in verdicts])
+
+        format = arguments.format_of_records(tokenizer.vocab_size)
+        shard_tasks = plan_shards(packed, work, arguments.shards, format.row_dtype)
+        write = functools.partial(shard_task, format, str(work))
+        rows = sum(result[split]["rows"] for result in packed for split in SPLITS)
+        shards = run("write", write, shard_tasks, [rows / len(shard_tasks)] * len(shard_tasks))
+
+        manifest = build_manifest(
+            arguments, tokenizer, claim, encoded, counts, packed, failed, shards
+        )
         _publish(manifest, tokenizer, work, output)
     return manifest
 
 
-def _tokenize(
-    tasks: list[Task], workers: int, progress: Progress
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Runs the first half; returns the good files' results and the bad files' errors.
-
-    A part of a bad file may have ended before the fault: a file is in or out as a whole.
-    """
-    sizes = {task.index: os.path.getsize(task.path) / task.num_parts for task in tasks}
-    results: dict[int, dict] = {}
-    for task, result in run_tasks(run_task, tasks, workers):
-        if "error" in result and task.arguments.on_error == "fail":
-            raise CorpusFileError(task.path, result["position"], result["reason"])
-        results[task.index] = result
-        progress("tokenize", round(sum(sizes[i] for i in results)), round(sum(sizes.values())))
-    failed = {r["path"]: r["error"] for _, r in sorted(results.items()) if "error" in r}
-    return [results[t.index] for t in tasks if t.path not in failed], failed
-
-
-def _write_shards(arguments, tokenizer, work, results, workers, progress) -> list[Shard]:
-    tasks = plan_shards(
-        results, work, arguments.shards, arguments.max_seq_length, tokenizer.vocab_size
+def resolve_documents(
+    arguments: PrepareArguments, tasks: Sequence[Task], work: str
+) -> list[np.ndarray]:
+    """`resolve`, as the arguments ask for it."""
+    return resolve(
+        tasks,
+        work,
+        paths=arguments.inputs,
+        ids_are_global=arguments.format in GLOBAL_IDS,
+        drop_duplicates=arguments.duplicates == "drop",
+        near_duplicates=bool(arguments.near_duplicates),
     )
-    total = sum(result[split]["rows"] for result in results for split in SPLITS)
-    shards: dict[str, Shard] = {}
-    for task, result in run_tasks(run_shard_task, tasks, workers):
-        shards[task.name] = Shard(**result)
-        progress("write", sum(shard.rows for shard in shards.values()), total)
-    # Ranges of random keys: a tiny data set may leave one empty.
-    return [shards[task.name] for task in tasks if shards[task.name].rows]
 
 
-def _build_manifest(
+def count_documents(
+    tasks: Sequence[Task], verdicts: Sequence[np.ndarray], work: str
+) -> dict[str, Any]:
+    """Counts of the documents kept, their `document_tokens` histogram, and `dropped` by reason."""
+    counts: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    lengths = Histogram()
+    for task, verdict in zip(tasks, verdicts, strict=True):
+        index = read_index(task_path(work, task, "index"))
+        for number, reason in enumerate(REASONS):
+            if number != KEPT:
+                dropped[reason] += int(np.count_nonzero(verdict == number))
+        kept = index[verdict == KEPT]
+        counts["documents"] += len(kept)
+        counts["held_out_documents"] += int(kept["held_out"].sum())
+        for name in ("words", "tokens", "unknown", "sentences"):
+            counts[name] += int(kept[name].sum(dtype=np.int64))
+        lengths.add_all(kept["tokens"])
+    return {**counts, "dropped": dict(dropped), "document_tokens": lengths.counts}
+
+
+def build_manifest(
     arguments: PrepareArguments,
     tokenizer: Tokenizer,
     claim: str,
-    results: list[dict[str, Any]],
+    encoded: Sequence[dict[str, Any]],
+    counts: dict[str, Any],
+    packed: Sequence[dict[str, Any]],
     failed: dict[str, str],
-    shards: list[Shard],
+    shards: Sequence[dict[str, Any]],
 ) -> Manifest:
-    def total(count: str) -> int:
-        return sum(result[split][count] for result in results for split in SPLITS)
+    """Puts the stages' results together."""
 
+    def total(name: str) -> int:
+        return sum(result[split][name] for result in packed for split in SPLITS)
+
+    def merged(name: str) -> dict[str, int]:
+        histogram = Histogram()
+        for result in packed:
+            for split in SPLITS:
+                histogram.merge(result[split].get(name, {}))
+        return dict(sorted(histogram.counts.items(), key=lambda item: int(item[0])))
+
+    dropped: Counter[str] = Counter(counts["dropped"])
+    for result in encoded:
+        dropped.update(result["dropped"])
+    format = arguments.format_of_records(tokenizer.vocab_size)
     return Manifest(
-        num_documents=total("documents"),
-        num_empty_documents=sum(result["empty"] for result in results),
+        num_documents=counts["documents"],
         num_sequences=total("sequences"),
-        num_tokens=total("tokens"),
+        num_tokens=counts["tokens"],
         num_rows=total("rows"),
         fill=round(total("positions") / (total("rows") * arguments.max_seq_length), 4),
         max_seq_length=arguments.max_seq_length,
+        record_format=format.record_format,
+        objective=format.objective,
+        max_predictions=format.max_predictions,
+        dropped={reason: count for reason, count in sorted(dropped.items()) if count},
+        statistics={
+            "bytes_of_text_read": sum(result["bytes"] for result in encoded),
+            "held_out_documents": counts["held_out_documents"],
+            "words": counts["words"],
+            "unknown_tokens": counts["unknown"],
+            "sentences": counts["sentences"],
+            "document_tokens": dict(
+                sorted(counts["document_tokens"].items(), key=lambda item: int(item[0]))
+            ),
+            **{
+                name: merged(name) for name in ("sentence_tokens", "row_positions", "row_sequences")
+            },
+        },
         tokenizer={
             "file": "vocab.model" if tokenizer.kind == "sentencepiece" else "vocab.txt",
             "kind": tokenizer.kind,
@@ -135,9 +198,40 @@ def _build_manifest(
         },
         arguments=asdict(arguments),
         fingerprint=claim,
-        failed=failed,
-        shards=tuple(shards),
+        failed=dict(sorted(failed.items())),
+        # Ranges of random keys: a tiny data set may leave one empty.
+        shards=tuple(Shard(**shard) for shard in shards if shard["rows"]),
     )
+
+
+def _run(
+    stage: str,
+    function: Callable[[Any], dict],
+    tasks: Sequence[Any],
+    sizes: Sequence[float],
+    *,
+    workers: int,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Runs a stage's tasks; returns their results in the order of the tasks."""
+    results: dict[int, dict] = {}
+    done = 0.0
+    for number, result in run_tasks(function, tasks, workers):
+        results[number] = result
+        done += sizes[number]
+        progress(stage, round(done), round(sum(sizes)))
+    return [results[number] for number in range(len(tasks))]
+
+
+def is_bad(task: Task, failed: dict[str, str]) -> bool:
+    """Whether a task holds nothing but a bad file; of several files, bad ones left nothing."""
+    return len(task.paths) == 1 and task.paths[0] in failed
+
+
+def nothing_to_write(failed: dict[str, str]) -> UserError:
+    """The error of a corpus that gave no document."""
+    reasons = "".join(f"; {reason}" for reason in failed.values())
+    return UserError(f"nothing to write: the input holds no readable text{reasons}")
 
 
 def _publish(manifest: Manifest, tokenizer: Tokenizer, work: Path, output: Path) -> None:

@@ -15,15 +15,15 @@ from biobert_jax.errors import UserError
 
 def run_tasks(
     function: Callable[[Any], Any], tasks: Sequence[Any], workers: int
-) -> Iterator[tuple[Any, Any]]:
-    """Yields (task, result) as tasks finish; with one worker, in this process.
+) -> Iterator[tuple[int, Any]]:
+    """Yields (number of the task, result) as tasks finish; with one worker, in this process.
 
     `function` must be importable and tasks picklable. On an error or Ctrl-C, tasks not begun
     are dropped and the workers ended.
     """
     if workers <= 1 or len(tasks) <= 1:
-        for task in tasks:
-            yield task, function(task)
+        for number, task in enumerate(tasks):
+            yield number, function(task)
         return
     # Spawned, not forked: the Rust and TensorFlow thread pools do not survive a fork.
     context = multiprocessing.get_context("spawn")
@@ -33,19 +33,19 @@ def run_tasks(
     processes = pool._processes  # noqa: SLF001 - the only way to end them at once
     try:
         # A worker holds one task; twice as many in flight keep it from waiting.
-        pending, rest = {}, iter(tasks)
-        for task in rest:
-            pending[pool.submit(function, task)] = task
+        pending, rest = {}, iter(enumerate(tasks))
+        for number, task in rest:
+            pending[pool.submit(function, task)] = number
             if len(pending) >= 2 * workers:
                 break
         while pending:
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
-                task = pending.pop(future)
-                yield task, future.result()
+                number = pending.pop(future)
+                yield number, future.result()
                 following = next(rest, None)
                 if following is not None:
-                    pending[pool.submit(function, following)] = following
+                    pending[pool.submit(function, following[1])] = following[0]
         pool.shutdown()
     except BrokenProcessPool as error:
         raise UserError(

@@ -5,67 +5,76 @@ global shuffle; a shard is a range of keys, so that it needs one contiguous slic
 chunk and never more memory than its own rows.
 """
 
-import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from biobert_jax.corpus.dataset.records import SEQUENCE_DTYPE, id_dtype
-from biobert_jax.corpus.rows.packing import Row
-from biobert_jax.files import write_text_atomically
-
-CHUNK_BYTES = 32 << 20
+CHUNK_BYTES = 16 << 20
+KEY_DTYPE = np.dtype("<u8")
 
 
-def row_dtype(max_seq_length: int, vocab_size: int) -> np.dtype:
-    """The record of a spilled row: its key and its two arrays."""
-    return np.dtype(
-        [
-            ("key", "<u8"),
-            ("input_ids", id_dtype(vocab_size), (max_seq_length,)),
-            ("sequence_ids", SEQUENCE_DTYPE, (max_seq_length,)),
-        ]
-    )
+class KeyedRows(NamedTuple):
+    """Rows and their keys, sorted by key: uint64 [n] and a structured array [n]."""
+
+    keys: np.ndarray
+    rows: np.ndarray
 
 
-def write_spill(
-    path: Path, rows: Iterable[Row], dtype: np.dtype, seed: int, stream: tuple[int, ...]
-) -> list[int]:
-    """Writes rows in chunks, each sorted by key, and returns the chunks' sizes in rows.
+def sorted_chunks(
+    rows: Iterable[NamedTuple], dtype: np.dtype, seed: int, stream: tuple[int, ...]
+) -> Iterator[KeyedRows]:
+    """Rows with keys, in chunks of bounded size, each sorted.
 
     Args:
-      path: written under a temporary name and renamed when whole.
+      rows: named tuples whose fields are those of `dtype`.
       stream: numbers that tell this task's keys from those of others.
     """
     generator = np.random.default_rng([seed, *stream])
     capacity = max(1, CHUNK_BYTES // dtype.itemsize)
     chunk = np.empty(capacity, dtype)
-    sizes: list[int] = []
+    columns = [(name, chunk[name]) for name in dtype.names]
+
+    def flush(count: int) -> KeyedRows:
+        keys = generator.integers(0, 2**64, count, dtype=np.uint64)
+        order = np.argsort(keys, kind="stable")
+        return KeyedRows(keys[order], chunk[:count][order])
+
+    count = 0
+    for row in rows:
+        for name, column in columns:
+            column[count] = getattr(row, name)
+        count += 1
+        if count == capacity:
+            yield flush(count)
+            count = 0
+    if count:
+        yield flush(count)
+
+
+def write_spill(path: Path, chunks: Iterable[KeyedRows]) -> list[int]:
+    """Writes chunks, each its keys and then its rows; returns the chunks' sizes in rows.
+
+    The file is written under a temporary name and renamed when whole.
+    """
+    sizes = []
     temporary = path.with_name(path.name + ".tmp")
-
-    def flush(out, count):
-        block = chunk[:count]
-        block["key"] = generator.integers(0, 2**64, count, dtype=np.uint64)
-        block[np.argsort(block["key"], kind="stable")].tofile(out)
-        sizes.append(count)
-
     with open(temporary, "wb") as out:
-        count = 0
-        for row in rows:
-            chunk[count]["input_ids"] = row.input_ids
-            chunk[count]["sequence_ids"] = row.sequence_ids
-            count += 1
-            if count == capacity:
-                flush(out, count)
-                count = 0
-        if count:
-            flush(out, count)
+        for keys, rows in chunks:
+            out.write(keys.tobytes())
+            out.write(rows.tobytes())
+            sizes.append(len(keys))
         out.flush()
         os.fsync(out.fileno())
     os.replace(temporary, path)
     return sizes
+
+
+def key_range(shard: int, num_shards: int) -> tuple[int, int]:
+    """The keys of a shard, from the first on and to below the second (2^64 for the last)."""
+    return -(-(shard << 64) // num_shards), -(-((shard + 1) << 64) // num_shards)
 
 
 def gather_shard(
@@ -76,32 +85,24 @@ def gather_shard(
     Args:
       spills: files of `write_spill` with their chunk sizes.
     """
-    low = -(-(shard << 64) // num_shards)
-    high = -(-((shard + 1) << 64) // num_shards)  # exclusive; 2**64 for the last
-    parts = []
+    low, high = key_range(shard, num_shards)
+    all_keys, parts = [], []
     for path, sizes in spills:
         if not sizes:
             continue
-        records = np.memmap(path, dtype, "r")
-        start = 0
-        for size in sizes:
-            keys = records["key"][start : start + size]
-            first = int(np.searchsorted(keys, np.uint64(low)))
-            last = size if high >= 2**64 else int(np.searchsorted(keys, np.uint64(high)))
-            parts.append(np.array(records[start + first : start + last]))
-            start += size
-    rows = np.concatenate(parts) if parts else np.empty(0, dtype)
-    return rows[np.argsort(rows["key"], kind="stable")]
-
-
-def write_result(path: Path, result: dict) -> None:
-    """Marks a task as finished: its result as JSON, in one step."""
-    write_text_atomically(path, json.dumps(result))
-
-
-def read_result(path: Path) -> dict | None:
-    """A finished task's result; None where it is not finished."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
+        with open(path, "rb") as stream:
+            start = 0
+            for size in sizes:
+                stream.seek(start)
+                keys = np.frombuffer(stream.read(size * KEY_DTYPE.itemsize), KEY_DTYPE)
+                first = int(np.searchsorted(keys, np.uint64(low)))
+                last = size if high >= 2**64 else int(np.searchsorted(keys, np.uint64(high)))
+                if last > first:
+                    stream.seek(start + size * KEY_DTYPE.itemsize + first * dtype.itemsize)
+                    rows = np.frombuffer(stream.read((last - first) * dtype.itemsize), dtype)
+                    all_keys.append(keys[first:last])
+                    parts.append(rows)
+                start += size * (KEY_DTYPE.itemsize + dtype.itemsize)
+    if not parts:
+        return np.empty(0, dtype)
+    return np.concatenate(parts)[np.argsort(np.concatenate(all_keys), kind="stable")]

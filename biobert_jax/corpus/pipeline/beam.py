@@ -1,0 +1,309 @@
+"""Preparation as an Apache Beam pipeline, for corpora that outgrow one machine.
+
+The tasks, and what each does, are those of the local runner, so the records and the shards are
+the same, byte for byte. Beam deals the tasks out to its workers and sorts the rows into shards:
+
+    tasks - encode - (all) - resolve - pack - rows by shard - write - manifest
+
+What passes from encoding to packing lies in `output/.work/`, which every worker must reach: gs://
+for Dataflow, a shared folder or one machine otherwise.
+"""
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
+from etils import epath
+
+from biobert_jax.corpus.dataset.manifest import NAME, SPLITS, Manifest
+from biobert_jax.corpus.dataset.records import RecordFormat, encode_rows
+from biobert_jax.corpus.documents import CorpusFileError
+from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint, input_sizes
+from biobert_jax.corpus.pipeline.encode import encode_task
+from biobert_jax.corpus.pipeline.pack import packed_chunks
+from biobert_jax.corpus.pipeline.prepare import (
+    build_manifest,
+    count_documents,
+    is_bad,
+    nothing_to_write,
+    resolve_documents,
+)
+from biobert_jax.corpus.pipeline.shards import num_shards, shard_name, write_shard
+from biobert_jax.corpus.pipeline.spill import KeyedRows, key_range
+from biobert_jax.corpus.pipeline.tasks import Task, plan_tasks, task_path
+from biobert_jax.corpus.text.tokenization import load_tokenizer
+from biobert_jax.errors import UserError
+
+# What encoding leaves for the stages after it, and what resolving needs of that.
+ENCODED = ("documents", "index", "deletions", "bands")
+INDEXED = ("index", "deletions", "bands")
+OUTCOME = "outcome.json"
+
+
+def prepare_with_beam(
+    arguments: PrepareArguments, output: str, pipeline_options: Sequence[str] = ()
+) -> Manifest:
+    """Makes the data set in `output`, as `prepare` does; paths may be local or gs://.
+
+    Beam repeats what fails; a pipeline that ends without success leaves no manifest and is begun
+    anew.
+
+    Args:
+      pipeline_options: Beam's own, such as `--runner=DataflowRunner`.
+
+    Raises:
+      UserError: bad arguments; a folder that is not empty; a pipeline that failed.
+      CorpusFileError: a bad input file, with `on_error="fail"`.
+    """
+    folder = epath.Path(output)
+    if folder.exists() and any(path.name != ".work" for path in folder.iterdir()):
+        raise UserError(f"--output {output} holds other files: choose an empty folder")
+    work = folder / ".work"
+    if work.exists():
+        work.rmtree()
+    work.mkdir(parents=True)
+    # Workers get the vocabulary's content: its path means nothing on another machine.
+    vocab = epath.Path(arguments.vocab)
+    vocab_name, vocab_bytes = vocab.name, vocab.read_bytes()
+    place = _Place(arguments, vocab_name, vocab_bytes, output)
+
+    tasks = plan_tasks(arguments.inputs, input_sizes(arguments.inputs))
+    try:
+        with beam.Pipeline(options=PipelineOptions(list(pipeline_options))) as pipeline:
+            _build(pipeline, tasks, place)
+    except RuntimeError as error:
+        raise UserError(f"the Beam pipeline failed: {_last_line(error)}") from error
+
+    outcome = json.loads((work / OUTCOME).read_text())
+    if outcome["failed"] and arguments.on_error == "fail":
+        path, reason = next(iter(sorted(outcome["failed"].items())))
+        raise CorpusFileError(path, "", reason)
+    if not outcome["shards"]:
+        raise nothing_to_write(outcome["failed"])
+    with place.here() as (_, local):
+        tokenizer = load_tokenizer(local.vocab)
+        manifest = build_manifest(
+            arguments, tokenizer, fingerprint(arguments, tokenizer), **outcome
+        )
+    (folder / manifest.tokenizer["file"]).write_bytes(vocab_bytes)
+    (folder / f"{NAME}.tmp").write_text(manifest.to_json())
+    (folder / f"{NAME}.tmp").replace(folder / NAME)
+    work.rmtree()
+    return manifest
+
+
+def _build(pipeline: beam.Pipeline, tasks: Sequence[Task], place: "_Place") -> None:
+    encoded = (
+        pipeline
+        | "tasks" >> beam.Create(tasks)
+        | "spread tasks" >> beam.Reshuffle()
+        | "encode" >> beam.ParDo(_Encode(place))
+    )
+    resolved = (
+        pipeline
+        | "once" >> beam.Create([None])
+        | "resolve"
+        >> beam.ParDo(_Resolve(place), tasks, AsList(encoded)).with_outputs("counts", main="tasks")
+    )
+    packed = (
+        resolved.tasks
+        | "spread documents" >> beam.Reshuffle()
+        | "pack" >> beam.ParDo(_Pack(place)).with_outputs("chunks", main="tallies")
+    )
+    rows = packed.tallies | "rows" >> beam.Map(_rows) | beam.CombineGlobally(_added)
+    shards = (
+        packed.chunks
+        | "by shard" >> beam.FlatMap(_by_shard, place.arguments.shards, AsSingleton(rows))
+        | "gather" >> beam.GroupByKey()
+        | "write" >> beam.ParDo(_Write(place))
+    )
+    _ = (
+        pipeline
+        | "at last" >> beam.Create([None])
+        | "outcome"
+        >> beam.Map(
+            _write_outcome,
+            f"{place.output}/.work/{OUTCOME}",
+            AsList(encoded),
+            AsSingleton(resolved.counts),
+            AsList(packed.tallies),
+            AsList(shards),
+        )
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """What every worker needs: the arguments, the vocabulary and where files are kept."""
+
+    arguments: PrepareArguments
+    vocab_name: str
+    vocab: bytes
+    output: str
+
+    def here(self):
+        """A temporary folder with the vocabulary, and the arguments that name it."""
+        return _Here(self)
+
+
+class _Here:
+    def __init__(self, place: _Place):
+        self._place = place
+
+    def __enter__(self) -> tuple[str, PrepareArguments]:
+        self._folder = tempfile.mkdtemp(prefix="biobert-")
+        vocab = Path(self._folder) / self._place.vocab_name
+        vocab.write_bytes(self._place.vocab)
+        arguments = dataclasses.replace(self._place.arguments, vocab=str(vocab), on_error="skip")
+        return self._folder, arguments
+
+    def __exit__(self, *_) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class _Stage(beam.DoFn):
+    """A stage's work on one element, in a temporary folder of its own."""
+
+    def __init__(self, place: _Place):
+        self.place = place
+
+    def store(self, task: Task, folder: str, kinds: Iterable[str]) -> None:
+        """Copies a task's files to where the other stages find them."""
+        for kind in kinds:
+            source = task_path(folder, task, kind)
+            if source.exists():
+                epath.Path(source).copy(self._kept(task, kind), overwrite=True)
+
+    def fetch(self, task: Task, folder: str, kinds: Iterable[str]) -> None:
+        """Copies a task's files to here."""
+        for kind in kinds:
+            if (kept := self._kept(task, kind)).exists():
+                kept.copy(task_path(folder, task, kind), overwrite=True)
+
+    def _kept(self, task: Task, kind: str) -> epath.Path:
+        return epath.Path(self.place.output) / ".work" / task_path("", task, kind).name
+
+
+class _Encode(_Stage):
+    def process(self, task: Task) -> Iterator[tuple[int, dict[str, Any]]]:
+        with self.place.here() as (folder, arguments):
+            result = encode_task(arguments, folder, task)
+            self.store(task, folder, ENCODED)
+            yield task.index, result
+
+
+class _Resolve(_Stage):
+    """Decides for the whole corpus in one place: the index is 50 bytes a document."""
+
+    def process(self, _, tasks: Sequence[Task], encoded: list[tuple[int, dict[str, Any]]]):
+        failed = {path: error for _, result in encoded for path, error in result["failed"].items()}
+        good = [task for task in tasks if not is_bad(task, failed)]
+        if failed and self.place.arguments.on_error == "fail":
+            good = []
+        with self.place.here() as (folder, arguments):
+            for task in good:
+                self.fetch(task, folder, INDEXED)
+            verdicts = resolve_documents(arguments, good, folder)
+            yield TaggedOutput(
+                "counts",
+                {
+                    "counts": count_documents(good, verdicts, folder),
+                    "failed": failed,
+                    "good": [task.index for task in good],
+                },
+            )
+        yield from ((task, v.tobytes()) for task, v in zip(good, verdicts, strict=True))
+
+
+class _Pack(_Stage):
+    def process(self, element: tuple[Task, bytes]):
+        task, verdicts = element
+        with self.place.here() as (folder, arguments):
+            self.fetch(task, folder, ("documents", "index"))
+            tally = {}
+            for split in SPLITS:
+                maker, chunks = packed_chunks(arguments, folder, task, verdicts, split)
+                for chunk in chunks:
+                    yield TaggedOutput("chunks", (split, chunk))
+                tally[split] = maker.tally()
+        yield task.index, tally
+
+
+class _Write(_Stage):
+    def process(self, element: tuple[tuple[str, int, int], Iterable[KeyedRows]]):
+        (split, index, count), parts = element
+        parts = list(parts)
+        keys = np.concatenate([part.keys for part in parts])
+        rows = np.concatenate([part.rows for part in parts])[np.argsort(keys, kind="stable")]
+        with self.place.here() as (folder, arguments):
+            tokenizer = load_tokenizer(arguments.vocab)
+            format: RecordFormat = arguments.format_of_records(tokenizer.vocab_size)
+            name = shard_name(split, index, count)
+            shard = write_shard(Path(folder), split, name, encode_rows(rows, format), len(rows))
+            target = epath.Path(self.place.output) / ".work" / name
+            epath.Path(folder, name).copy(target, overwrite=True)
+            target.replace(epath.Path(self.place.output) / name)
+        yield shard
+
+
+def _rows(tally: tuple[int, dict[str, Any]]) -> dict[str, int]:
+    return {split: tally[1][split]["rows"] for split in SPLITS}
+
+
+def _added(tallies: Iterable[dict[str, int]]) -> dict[str, int]:
+    total = dict.fromkeys(SPLITS, 0)
+    for tally in tallies:
+        for split, rows in tally.items():
+            total[split] += rows
+    return total
+
+
+def _by_shard(
+    element: tuple[str, KeyedRows], requested: int, rows: dict[str, int]
+) -> Iterator[tuple[tuple[str, int, int], KeyedRows]]:
+    """Cuts a sorted chunk into the pieces that belong to one shard each."""
+    split, chunk = element
+    count = num_shards(split, rows[split], requested, chunk.rows.dtype)
+    lows = np.array([key_range(index, count)[0] for index in range(count)], np.uint64)
+    starts = [*np.searchsorted(chunk.keys, lows).tolist(), len(chunk.keys)]
+    for index in range(count):
+        piece = slice(starts[index], starts[index + 1])
+        if piece.start < piece.stop:
+            yield (split, index, count), KeyedRows(chunk.keys[piece], chunk.rows[piece])
+
+
+def _write_outcome(
+    _,
+    path: str,
+    encoded: list[tuple[int, dict]],
+    resolved: dict[str, Any],
+    packed: list[tuple[int, dict]],
+    shards: list[dict[str, Any]],
+) -> None:
+    """Writes what `build_manifest` takes, in the local runner's order."""
+    good = set(resolved["good"])
+    outcome = {
+        "encoded": [result for index, result in sorted(encoded, key=_first) if index in good],
+        "counts": resolved["counts"],
+        "packed": [tally for _, tally in sorted(packed, key=_first)],
+        "failed": resolved["failed"],
+        "shards": sorted(shards, key=lambda s: (SPLITS.index(s["split"]), s["name"])),
+    }
+    epath.Path(path).write_text(json.dumps(outcome))
+
+
+def _first(pair: tuple[int, Any]) -> int:
+    return pair[0]
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__

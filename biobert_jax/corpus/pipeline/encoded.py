@@ -1,0 +1,120 @@
+"""Tokenized documents on their way from the reading to the packing tasks: a file and its index.
+
+The file holds, document by document, the token ids and the lengths of the sentences. The index is
+an array with an entry a document. Both are written under temporary names and renamed when whole.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from biobert_jax.corpus.rows.pairs import SentenceTokens
+
+INDEX_DTYPE = np.dtype(
+    [
+        ("id", "<u8"),  # a hash of the document's id
+        ("content", "<u8"),  # a hash of its text
+        ("revision", "<i8"),
+        ("file", "<u4"),  # number of the input file
+        ("words", "<u4"),
+        ("tokens", "<u4"),
+        ("unknown", "<u4"),  # [UNK] among the tokens
+        ("sentences", "<u4"),  # lengths stored; 0 where documents are not split
+        ("held_out", "?"),
+    ]
+)
+DELETION_DTYPE = np.dtype([("id", "<u8"), ("file", "<u4")])
+LENGTH_DTYPE = np.dtype("<u4")
+# Documents are read in blocks of about so many bytes.
+READ_BYTES = 4 << 20
+
+
+class EncodedWriter:
+    """Writes a task's documents; a context manager that publishes both files at its end."""
+
+    def __init__(self, documents: Path, index: Path, dtype: np.dtype):
+        self._documents, self._index, self._dtype = documents, index, dtype
+        self._out = open(_temporary(documents), "wb", buffering=1 << 20)
+        self._entries: list[tuple] = []
+
+    def __enter__(self) -> "EncodedWriter":
+        return self
+
+    def add(self, ids: np.ndarray, sentence_lengths: list[int], entry: dict) -> None:
+        """Appends a document; `entry` holds what the index says beside the sizes."""
+        self._out.write(ids.astype(self._dtype).tobytes())
+        self._out.write(np.array(sentence_lengths, LENGTH_DTYPE).tobytes())
+        values = {**entry, "tokens": len(ids), "sentences": len(sentence_lengths)}
+        self._entries.append(tuple(values[name] for name in INDEX_DTYPE.names))
+
+    def mark(self) -> tuple[int, int]:
+        """A place to go back to."""
+        return self._out.tell(), len(self._entries)
+
+    def go_back(self, mark: tuple[int, int]) -> None:
+        """Forgets what was added since the mark: the documents of a file found to be bad."""
+        self._out.seek(mark[0])
+        self._out.truncate()
+        del self._entries[mark[1] :]
+
+    def __exit__(self, kind, error, trace) -> None:
+        with self._out:
+            if kind is None:
+                self._out.flush()
+                os.fsync(self._out.fileno())
+        if kind is None:
+            os.replace(_temporary(self._documents), self._documents)
+            write_array(self._index, np.array(self._entries, INDEX_DTYPE))
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Writes an array's bytes under a temporary name and renames the file into place."""
+    with open(_temporary(path), "wb") as out:
+        out.write(array.tobytes())
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(_temporary(path), path)
+
+
+def read_index(path: Path) -> np.ndarray:
+    """A task's index, `INDEX_DTYPE` [documents]."""
+    return np.fromfile(path, INDEX_DTYPE)
+
+
+def read_documents(
+    path: Path, index: np.ndarray, chosen: np.ndarray, dtype: np.dtype
+) -> Iterator[SentenceTokens]:
+    """Yields the chosen documents in order, within bounded memory.
+
+    Args:
+      index: of the file's documents [n].
+      chosen: bool [n].
+      dtype: of the stored ids.
+    """
+    id_bytes = index["tokens"].astype(np.int64) * dtype.itemsize
+    ends = np.cumsum(id_bytes + index["sentences"].astype(np.int64) * LENGTH_DTYPE.itemsize)
+    # A block ends with the document in which it comes to its size.
+    blocks = np.flatnonzero(np.diff(ends // READ_BYTES, prepend=0))
+    first = 0
+    with open(path, "rb") as stream:
+        for last in [*(blocks + 1).tolist(), len(index)]:
+            if not chosen[first:last].any():
+                first = last
+                continue
+            start = int(ends[first - 1]) if first else 0
+            stream.seek(start)
+            block = stream.read(int(ends[last - 1]) - start)
+            for number in (np.flatnonzero(chosen[first:last]) + first).tolist():
+                place = (int(ends[number - 1]) if number else 0) - start
+                ids = np.frombuffer(block, dtype, index["tokens"][number], place)
+                lengths = np.frombuffer(
+                    block, LENGTH_DTYPE, index["sentences"][number], place + int(id_bytes[number])
+                )
+                yield SentenceTokens(ids.astype(np.int32), [0, *np.cumsum(lengths).tolist()])
+            first = last
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(path.name + ".tmp")

@@ -1,0 +1,79 @@
+"""The division of the input into tasks, and where each keeps what it has done.
+
+The division is a function of the input files alone. So what a task makes depends on the input,
+the arguments and the seed, and not on the number of workers or on where a run was stopped.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from biobert_jax.corpus.documents import Share
+from biobert_jax.files import write_text_atomically
+
+# Small files are put together up to this many bytes, and larger ones shared out: by blocks of
+# records, each share reading the file and passing over what is not its own. Reading is many times
+# faster than the rest, but not free: where there are many files they are shared out less.
+TASK_BYTES = 4 << 20
+TASKS_WANTED = 256
+MAX_SHARES = 8
+MAX_FILES = 4096
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some whole files, or a share of one.
+
+    Attributes:
+      index: number of the task.
+      first_file: number of the first path among all inputs.
+      bytes: size of what is to be read, for the progress bar.
+    """
+
+    index: int
+    paths: tuple[str, ...]
+    first_file: int
+    share: Share
+    bytes: int
+
+
+def plan_tasks(paths: Sequence[str], sizes: Sequence[int]) -> list[Task]:
+    """Divides files, in their order, into tasks."""
+    wanted = max(TASK_BYTES, sum(sizes) // TASKS_WANTED)
+    tasks: list[Task] = []
+    first = 0
+    while first < len(paths):
+        last, size = first + 1, sizes[first]
+        while last < len(paths) and last - first < MAX_FILES and size + sizes[last] <= wanted:
+            size += sizes[last]
+            last += 1
+        shares = min(MAX_SHARES, -(-size // wanted)) or 1
+        for part in range(shares):
+            tasks.append(
+                Task(
+                    len(tasks), tuple(paths[first:last]), first, Share(part, shares), size // shares
+                )
+            )
+        first = last
+    return tasks
+
+
+def task_path(work: str | os.PathLike, task: Task, kind: str) -> Path:
+    """Where a task keeps its output of that kind."""
+    return Path(work) / f"task-{task.index:06d}.{kind}"
+
+
+def write_result(path: Path, result: dict[str, Any]) -> None:
+    """Marks a piece of work as finished: its result as JSON, in one step."""
+    write_text_atomically(path, json.dumps(result))
+
+
+def read_result(path: Path) -> dict[str, Any] | None:
+    """A finished piece's result; None where it is not finished."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None

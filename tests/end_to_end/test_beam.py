@@ -1,0 +1,61 @@
+"""The Beam runner makes the very files that the local one makes."""
+
+import os
+
+import pytest
+
+from biobert_jax import cli
+from tests.end_to_end.test_prepare import bytes_of, write_jsonl
+
+pytest.importorskip("apache_beam")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--max_seq_length", "64", "--near_duplicates", "0.8"],
+        ["--max_seq_length", "64", "--objective", "mlm_nsp", "--shards", "2"],
+        ["--max_seq_length", "32", "--record_format", "bert", "--dupe_factor", "2"],
+    ],
+    ids=["mlm", "pairs", "bert"],
+)
+def test_same_files_as_the_local_runner(corpus, vocab, tmp_path, monkeypatch, capsys, more):
+    from biobert_jax.corpus.pipeline import spill, tasks
+
+    # Several tasks, and several chunks a task.
+    monkeypatch.setattr(tasks, "TASK_BYTES", 20_000)
+    monkeypatch.setattr(spill, "CHUNK_BYTES", 20_000)
+    write_jsonl(tmp_path / "a.jsonl.gz", corpus, copies=2)
+    (tmp_path / "b.jsonl").write_text('{"text": "a whole document"}\n{"text": " "}\n')
+    (tmp_path / "broken.jsonl").write_text('{"text": "lost with its file"}\nnot JSON\n')
+
+    def run(name, *runner):
+        source = ["--input", str(tmp_path / "*.jsonl*"), "--format", "jsonl"]
+        where = ["--vocab", str(vocab), "--output", str(tmp_path / name), "--held_out", "0.1"]
+        status = cli.main(["prepare", *source, *where, *more, *runner])
+        return status, capsys.readouterr()
+
+    local, beam = run("local", "--workers", "1"), run("beam", "--runner", "beam")
+    assert local[0] == beam[0] == 1
+    assert "broken.jsonl:2" in beam[1].err and "broken.jsonl:2" in local[1].err
+    assert bytes_of(tmp_path / "beam") == bytes_of(tmp_path / "local") != {}
+    for name in os.listdir(tmp_path / "local"):
+        assert (tmp_path / "beam" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+    assert sorted(os.listdir(tmp_path / "beam")) == sorted(os.listdir(tmp_path / "local"))
+    assert cli.main(["verify", str(tmp_path / "beam")]) == 0
+
+
+def test_errors_are_one_line(corpus, vocab, tmp_path, capsys):
+    (tmp_path / "broken.jsonl").write_text('{"text": "lost with its file"}\nnot JSON\n')
+    command = ["prepare", "--input", str(tmp_path / "broken.jsonl"), "--format", "jsonl"]
+    command += ["--vocab", str(vocab), "--output", str(tmp_path / "out"), "--runner", "beam"]
+
+    def fails(*more):
+        assert cli.main([*command, *more]) == 1
+        lines = capsys.readouterr().err.strip().splitlines()
+        return lines[-1]
+
+    assert "broken.jsonl:2" in fails("--on_error", "fail")
+    assert "no readable text" in fails()
+    assert not (tmp_path / "out/manifest.json").exists()
+    assert "passes options on" in fails("--runner", "local", "--", "--project=p")
