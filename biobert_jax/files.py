@@ -6,7 +6,12 @@ from pathlib import Path
 
 
 def write_text_atomically(path: str | os.PathLike, text: str) -> None:
-    """Writes a UTF-8 file under a temporary name, flushes it to the disk and renames it into place.
+    """`write_bytes_atomically` of a text, as UTF-8."""
+    write_bytes_atomically(path, text.encode("utf-8"))
+
+
+def write_bytes_atomically(path: str | os.PathLike, content: bytes) -> None:
+    """Writes a file under a temporary name, flushes it to the disk and renames it into place.
 
     Folders on the way are made. A reader sees the old file or the new one, never a part.
     """
@@ -14,8 +19,8 @@ def write_text_atomically(path: str | os.PathLike, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with open(temporary, "wb") as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)

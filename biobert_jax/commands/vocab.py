@@ -1,39 +1,172 @@
-"""Trains a WordPiece vocabulary in BERT's layout from raw corpora.
+"""Trains a vocabulary, WordPiece in BERT's layout or SentencePiece, from raw corpora.
 
     biobert vocab --input 'pubmed/*.xml.gz' --format pubmed --size 30000 --output vocab.txt
+    biobert vocab --input 'pubmed/*.xml.gz' --format pubmed --kind sentencepiece \\
+        --output pubmed.model --compare bert-base-cased/vocab.txt
 
-The text is cased unless --lowercase is given.
+It is trained on a sample of documents, drawn by hashes of the seed and the documents: the same
+files and seed give the same vocabulary. Of many files, a choice drawn in the same way is read: 8
+at least, then as many as it takes to see 4 times the sample's text. Documents whose ids fall into
+the held-out share are never trained on; on them the new vocabulary is set beside that of
+--compare, in a table and in FILE.report.json. The text is cased unless --lowercase is given.
 """
 
 import argparse
+import contextlib
+import dataclasses
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from biobert_jax.commands.prepare import FORMATS
+from biobert_jax.commands.prepare import add_input_arguments, read_options
 from biobert_jax.errors import UserError
+
+KINDS = ("wordpiece", "sentencepiece")
+# SentencePiece's trainer takes some 25 bytes of memory a character of the sample.
+SAMPLE_MB = {"wordpiece": 200, "sentencepiece": 50}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("--input", required=True, metavar="GLOB[,GLOB]", help="the raw files")
-    parser.add_argument("--format", required=True, choices=FORMATS)
-    parser.add_argument("--output", required=True, metavar="FILE")
-    parser.add_argument("--size", type=int, default=30000, help="tokens (30000)")
+    add_input_arguments(parser)
+    parser.add_argument(
+        "--output", required=True, metavar="FILE", help="vocab.txt, or for SentencePiece a .model"
+    )
+    parser.add_argument("--size", type=int, default=30000, help="tokens at most (30000)")
+    parser.add_argument("--kind", choices=KINDS, default="wordpiece", help="(wordpiece)")
     parser.add_argument("--lowercase", action="store_true", help="an uncased vocabulary")
+    parser.add_argument(
+        "--sample_mb",
+        type=float,
+        metavar="MB",
+        help="text to train on, in 10^6 bytes (wordpiece 200, sentencepiece 50)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
+    parser.add_argument(
+        "--held_out",
+        type=float,
+        default=0.02,
+        metavar="SHARE",
+        help="share of documents kept for the table, chosen by a hash of their ids (0.02); those "
+        "that prepare holds out are among them if its share is not larger",
+    )
+    parser.add_argument(
+        "--compare",
+        metavar="VOCAB",
+        help="another vocabulary for the table, such as bert-base-cased/vocab.txt",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains and writes the vocabulary."""
+    """Trains and writes the vocabulary, and prints how it fits held-out text."""
     from biobert_jax.corpus.pipeline.arguments import expand_inputs
-    from biobert_jax.corpus.text.vocabulary import train_wordpiece
+    from biobert_jax.corpus.text.tokenization import load_tokenizer
+    from biobert_jax.corpus.text.vocabulary import draw_sample
+    from biobert_jax.corpus.text.vocabulary_report import format_fits, measure_fit
+    from biobert_jax.corpus.text.vocabulary_trainers import train_sentencepiece, train_wordpiece
+    from biobert_jax.files import write_bytes_atomically, write_text_atomically
 
     output = Path(args.output)
+    sample_mb = SAMPLE_MB[args.kind] if args.sample_mb is None else args.sample_mb
+    _check(args, output, sample_mb)
+    inputs = expand_inputs(args.input)
+    others = [load_tokenizer(args.compare)] if args.compare else []
+
+    sample = draw_sample(
+        inputs,
+        args.format,
+        options=read_options(args),
+        sample_bytes=round(sample_mb * 1e6),
+        held_out=args.held_out,
+        seed=args.seed,
+        progress=_line_every(10),
+    )
+    sample_bytes = sum(map(len, sample.documents))
+    drawn = (
+        f"{len(sample.documents):,} documents ({sample_bytes / 1e6:,.1f} MB) of "
+        f"{sample.num_documents:,} ({sample.num_bytes / 1e6:,.1f} MB) in {sample.num_files:,} "
+        f"of {len(inputs):,} files"
+    )
+    print(f"training on {drawn}", file=sys.stderr, flush=True)
+    with _ctrl_c_ends_at_once():
+        if args.kind == "wordpiece":
+            tokens = train_wordpiece(sample.documents, args.size, lowercase=args.lowercase)
+            content = "".join(f"{token}\n" for token in tokens).encode()
+        else:
+            content = train_sentencepiece(sample.documents, args.size, lowercase=args.lowercase)
+    write_bytes_atomically(output, content)
+
+    tokenizer = load_tokenizer(output)
+    cased = "cased" if tokenizer.cased else "uncased"
+    print(f"{output}: {tokenizer.vocab_size:,} tokens, {cased}")
+    fits = []
+    if sample.held_out:
+        fits = [measure_fit(sample.held_out, one) for one in (tokenizer, *others)]
+        held_out_mb = sum(map(len, sample.held_out)) / 1e6
+        print(f"on {len(sample.held_out):,} held-out documents ({held_out_mb:,.3f} MB):")
+        print(format_fits(fits))
+    else:
+        print("no document was held out: no table", file=sys.stderr)
+    report = {
+        "sample": {
+            "seed": args.seed,
+            "files": sample.num_files,
+            "files_given": len(inputs),
+            "documents_read": sample.num_documents,
+            "bytes_read": sample.num_bytes,
+            "documents": len(sample.documents),
+            "bytes": sample_bytes,
+            "held_out_documents": len(sample.held_out),
+            "held_out_bytes": sum(map(len, sample.held_out)),
+        },
+        "held_out": [dataclasses.asdict(fit) for fit in fits],
+    }
+    write_text_atomically(f"{output}.report.json", json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+def _check(args: argparse.Namespace, output: Path, sample_mb: float) -> None:
     if output.exists():
         raise UserError(f"--output {output} exists: choose another name, or remove it")
-    tokens = train_wordpiece(
-        expand_inputs(args.input), args.format, args.size, lowercase=args.lowercase
-    )
-    from biobert_jax.files import write_text_atomically
+    if (output.suffix == ".model") != (args.kind == "sentencepiece"):
+        wanted = "needs a name that ends" if args.kind == "sentencepiece" else "must not end"
+        raise UserError(f"--output {output}: --kind {args.kind} {wanted} in .model")
+    if not sample_mb > 0:
+        raise UserError(f"--sample_mb {sample_mb:g}: give a number above 0")
+    if not 0 <= args.held_out < 1:
+        raise UserError(f"--held_out {args.held_out:g}: give a share from 0 to below 1")
+    if args.seed < 0:
+        raise UserError(f"--seed {args.seed}: give a number from 0 on")
 
-    write_text_atomically(output, "".join(f"{token}\n" for token in tokens))
-    print(f"{output}: {len(tokens):,} tokens, {'uncased' if args.lowercase else 'cased'}")
-    return 0
+
+def _line_every(interval: float) -> Callable[[int, int], None]:
+    """Progress of the reading on standard error, a line every `interval` seconds."""
+    last = time.monotonic()
+
+    def progress(files: int, text_bytes: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= interval:
+            last = time.monotonic()
+            print(f"read: {files:,} files, {text_bytes / 1e6:,.0f} MB of text", file=sys.stderr)
+
+    return progress
+
+
+@contextlib.contextmanager
+def _ctrl_c_ends_at_once() -> Iterator[None]:
+    """The trainers run for minutes outside Python, whose own handler would wait for their end.
+
+    Nothing is on the disk yet, so that the process can just die.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,8 +1,9 @@
 """The first stage of preparation: files to tokenized documents and their index."""
 
-import hashlib
+import functools
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,12 @@ from biobert_jax.corpus.pipeline.arguments import PrepareArguments
 from biobert_jax.corpus.pipeline.encoded import DELETION_DTYPE, EncodedWriter, write_array
 from biobert_jax.corpus.pipeline.tasks import Task, read_result, task_path, write_result
 from biobert_jax.corpus.readers import open_documents
-from biobert_jax.corpus.text.fingerprints import content_hash, near_duplicate_bands
+from biobert_jax.corpus.text.fingerprints import (
+    content_hash,
+    hash64,
+    is_held_out,
+    near_duplicate_bands,
+)
 from biobert_jax.corpus.text.splitters import load_splitter
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 
@@ -44,7 +50,7 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
     result = read_result(done)
     if result is not None:
         return result
-    tokenizer = load_tokenizer(arguments.vocab)
+    tokenizer = warm_tokenizer(arguments.vocab)
     encode = document_encoder(arguments, tokenizer)
     dropped: Counter[str] = Counter()
     failed: dict[str, str] = {}
@@ -116,23 +122,24 @@ def document_encoder(
     split = load_splitter(arguments.sentence_splitter) if arguments.needs_sentences else None
     unknown = tokenizer.special.unk
 
-    def pieces(passages: tuple[str, ...]) -> Iterator[np.ndarray]:
-        for passage in passages:
-            if split is None:
-                yield tokenizer.encode(passage)
-            else:
-                for start, end in split(passage):
-                    yield tokenizer.encode(passage[start:end])
+    def sentences(passages: tuple[str, ...]) -> list[np.ndarray]:
+        parts = (
+            tokenizer.encode(passage[start:end])
+            for passage in passages
+            for start, end in split(passage)
+        )
+        return [ids for ids in parts if len(ids)]
 
     def encode(document: Document, file: int) -> EncodedDocument | str:
-        # Passages have single spaces only.
-        words = sum(passage.count(" ") + 1 for passage in document.passages)
+        # Passages have single spaces only, and no piece reaches across one.
+        text = " ".join(document.passages)
+        words = text.count(" ") + 1
         if words < arguments.min_words:
             return "short"
-        parts = [ids for ids in pieces(document.passages) if len(ids)]
-        if not parts:
+        parts = sentences(document.passages) if split else [tokenizer.encode(text)]
+        if not sum(map(len, parts)):
             return "empty"
-        ids = np.concatenate(parts)
+        ids = np.concatenate(parts) if split else parts[0]
         entry = {
             "id": hash64(document.id),
             "content": content_hash(document.passages),
@@ -150,12 +157,12 @@ def document_encoder(
     return encode
 
 
-def hash64(text: str) -> int:
-    """A hash of a string, the same in every process and version."""
-    digest = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
+def warm_tokenizer(path: str) -> Tokenizer:
+    """The tokenizer of a vocabulary, with what it remembers from the tasks before."""
+    status = os.stat(path)
+    return _loaded_tokenizer(path, status.st_mtime_ns, status.st_size)
 
 
-def is_held_out(document_id: str, share: float) -> bool:
-    """Whether a document belongs to the held-out share; it stays there if the share grows."""
-    return hash64(document_id) < share * 2**64
+@functools.lru_cache(maxsize=1)
+def _loaded_tokenizer(path: str, *_: int) -> Tokenizer:
+    return load_tokenizer(path)
