@@ -59,3 +59,17 @@ def test_errors_are_one_line(corpus, vocab, tmp_path, capsys):
     assert "no readable text" in fails()
     assert not (tmp_path / "out/manifest.json").exists()
     assert "passes options on" in fails("--runner", "local", "--", "--project=p")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("format, files", [("pmc", "pmc/*.tar.gz"), ("pubmed", "pubmed/*.xml.gz")])
+def test_same_files_on_real_corpora(shared_data, tmp_path, format, files):
+    vocab = shared_data / "vocab/biobert-cased/vocab.txt"
+    command = ["prepare", "--input", str(shared_data / "corpus" / files), "--format", format]
+    command += ["--vocab", str(vocab), "--output"]
+    assert cli.main([*command, str(tmp_path / "local")]) == 0
+    assert cli.main([*command, str(tmp_path / "beam"), "--runner", "beam"]) == 0
+    for name in os.listdir(tmp_path / "local"):
+        assert (tmp_path / "beam" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+    assert len(bytes_of(tmp_path / "beam")) >= 4

@@ -14,6 +14,8 @@ from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.data.tfrecords import PreparedData
 from tests.end_to_end.conftest import prepare_command
 
+DESCRIPTIONS = ("corpus.html", "corpus.json", "dataset_info.json", "features.json")
+
 
 def rows_of(directory):
     """All rows of a data set, each a tuple of its features in the format's order."""
@@ -98,13 +100,13 @@ def test_any_number_of_workers_and_a_death_give_the_same_bytes(
     assert len(expected) == 4
     assert bytes_of(tmp_path / "two") == expected and bytes_of(tmp_path / "died") == expected
     assert sorted(p.name for p in (tmp_path / "died").iterdir()) == sorted(
-        [*expected, "manifest.json", "vocab.txt"]
+        [*expected, *DESCRIPTIONS, "manifest.json", "vocab.txt"]
     )
 
 
 def test_a_held_out_document_stays_held_out_when_files_are_added(corpus, vocab, tmp_path):
     # Told from the tasks' tallies: the same document falls on the same side.
-    from biobert_jax.corpus.pipeline.encode import is_held_out
+    from biobert_jax.corpus.text.fingerprints import is_held_out
 
     ids = [str(n) for n in range(4000)]
     share = np.mean([is_held_out(i, 0.1) for i in ids])

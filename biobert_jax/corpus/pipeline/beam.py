@@ -25,6 +25,8 @@ from etils import epath
 
 from biobert_jax.corpus.dataset.manifest import NAME, SPLITS, Manifest
 from biobert_jax.corpus.dataset.records import RecordFormat, encode_rows
+from biobert_jax.corpus.dataset.report import render_report
+from biobert_jax.corpus.dataset.tfds import tfds_metadata
 from biobert_jax.corpus.documents import CorpusFileError
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint, input_sizes
 from biobert_jax.corpus.pipeline.encode import encode_task
@@ -94,6 +96,11 @@ def prepare_with_beam(
             arguments, tokenizer, fingerprint(arguments, tokenizer), **outcome
         )
     (folder / manifest.tokenizer["file"]).write_bytes(vocab_bytes)
+    files = tfds_metadata(manifest)
+    if "://" not in output:  # the report looks into the shards
+        files |= render_report(manifest, Path(output))
+    for name, text in files.items():
+        (folder / name).write_text(text)
     (folder / f"{NAME}.tmp").write_text(manifest.to_json())
     (folder / f"{NAME}.tmp").replace(folder / NAME)
     work.rmtree()

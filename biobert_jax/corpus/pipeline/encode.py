@@ -96,7 +96,7 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
             failed |= {member: f"{member}: {reason}" for member, reason in counts.failed.items()}
             counts.dropped["empty"] += counts.empty
             dropped += counts.dropped
-            num_bytes += counts.bytes
+            num_bytes += counts.bytes if task.share.part == 0 else 0  # all shares read all
             deletions += [(hash64(id_), number) for id_ in counts.deleted]
     if arguments.near_duplicates:
         write_array(task_path(work, task, "bands"), np.array(bands, "<u8"))

@@ -10,6 +10,7 @@ from biobert_jax.corpus.dataset.manifest import SPLITS
 from biobert_jax.corpus.dataset.records import id_dtype
 from biobert_jax.corpus.dataset.statistics import Histogram
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments
+from biobert_jax.corpus.pipeline.encode import warm_tokenizer
 from biobert_jax.corpus.pipeline.encoded import read_documents, read_index
 from biobert_jax.corpus.pipeline.resolve import KEPT
 from biobert_jax.corpus.pipeline.spill import KeyedRows, sorted_chunks, write_spill
@@ -18,7 +19,7 @@ from biobert_jax.corpus.rows.masked_pairs import mask_pair
 from biobert_jax.corpus.rows.packing import pack
 from biobert_jax.corpus.rows.pair_packing import pack_pairs
 from biobert_jax.corpus.rows.pairs import SentenceTokens, make_pairs
-from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
+from biobert_jax.corpus.text.tokenization import Tokenizer
 
 
 def pack_task(
@@ -56,7 +57,7 @@ def packed_chunks(
     arguments: PrepareArguments, work: str, task: Task, verdicts: bytes, split: str
 ) -> tuple["RowMaker", Iterator[KeyedRows]]:
     """The rows of a task's documents of a split, in sorted chunks, and what counts them."""
-    tokenizer = load_tokenizer(arguments.vocab)
+    tokenizer = warm_tokenizer(arguments.vocab)
     index = read_index(task_path(work, task, "index"))
     kept = np.frombuffer(verdicts, np.uint8) == KEPT
     documents = read_documents(

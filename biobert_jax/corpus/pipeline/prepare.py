@@ -4,12 +4,14 @@ Everything is made in `.work/` and renamed into place when whole; a rerun of the
 what is finished.
 """
 
+import contextlib
+import errno
 import fcntl
 import functools
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ from biobert_jax.corpus.dataset.manifest import (
     read_manifest,
     write_manifest,
 )
+from biobert_jax.corpus.dataset.report import render_report
 from biobert_jax.corpus.dataset.statistics import Histogram
+from biobert_jax.corpus.dataset.tfds import tfds_metadata
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint, input_sizes
 from biobert_jax.corpus.pipeline.encode import encode_task
 from biobert_jax.corpus.pipeline.encoded import read_index
@@ -69,7 +73,7 @@ def prepare(
         work.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--output {output}: cannot be made ({error.strerror})") from error
-    with open(work / "lock", "w") as lock:
+    with _disk_named(output), open(work / "lock", "w") as lock:
         _lock_and_claim(lock, output, work, claim)
         run = functools.partial(_run, workers=workers, progress=progress)
 
@@ -241,8 +245,21 @@ def _publish(manifest: Manifest, tokenizer: Tokenizer, work: Path, output: Path)
     for name in [vocab, *(shard.name for shard in manifest.shards)]:
         if (work / name).exists():  # else a run that died here has moved it already
             os.replace(work / name, output / name)
+    for name, text in (render_report(manifest, output) | tfds_metadata(manifest)).items():
+        write_text_atomically(output / name, text)
     write_manifest(output, manifest)
     shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _disk_named(output: Path) -> Iterator[None]:
+    """A full disk is said to be that of `output`: what fails is a write, which names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:
+            error.filename = str(output)
+        raise
 
 
 def _finished_before(output: Path, claim: str) -> Manifest | None:

@@ -7,17 +7,38 @@ from collections.abc import Iterator
 
 from etils import epath
 
-from biobert_jax.corpus.documents import CorpusFileError, Document, ReadCounts, clean_passage
+from biobert_jax.corpus.documents import (
+    CorpusFileError,
+    Document,
+    ReadCounts,
+    ReadOptions,
+    Share,
+    clean_passage,
+)
 from biobert_jax.corpus.readers.compressed import read_lines
+from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def read_jsonl(path: epath.PathLike, *, counts: ReadCounts | None = None) -> Iterator[Document]:
+def read_jsonl(
+    path: epath.PathLike,
+    *,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    share: Share = WHOLE_FILE,
+    counts: ReadCounts | None = None,
+) -> Iterator[Document]:
     """Yields a document per line; its passages are the non-blank lines of `text`.
 
     A whole number as `id` becomes a string; a line without `id` is called `<file name>:<line>`.
     Blank lines are passed over; objects whose text is blank are counted as empty.
+
+    Args:
+      path: a local or gs:// file, plain or gzip.
+      options: none applies.
+      share: the lines to read, blank ones counted too. The others are not parsed, so a line that
+        is no such object is noticed by the share that holds it.
+      counts: brought up to date as the file is read.
 
     Raises:
       CorpusFileError: the file cannot be read, is not UTF-8, or a line is no such object.
@@ -25,7 +46,7 @@ def read_jsonl(path: epath.PathLike, *, counts: ReadCounts | None = None) -> Ite
     counts = ReadCounts() if counts is None else counts
     file = epath.Path(path).name
     for number, line in read_lines(path, counts):
-        if not line or line.isspace():
+        if not share.holds(number - 1) or not line or line.isspace():
             continue
         try:
             id_, text = _fields(line)

@@ -7,37 +7,29 @@ An update file holds newer versions of records and lists of deleted PMIDs. A rea
 file, so it yields every record it meets; which version counts is for a later stage to say.
 """
 
-import contextlib
 import os
 import re
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Callable, Iterator
 
 from etils import epath
 from lxml import etree
 
-from biobert_jax.corpus.documents import CorpusFileError, Document, ReadCounts, clean_passage
+from biobert_jax.corpus.documents import (
+    Document,
+    ReadCounts,
+    ReadOptions,
+    Share,
+    clean_passage,
+)
 from biobert_jax.corpus.readers.compressed import open_bytes
+from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
+from biobert_jax.corpus.readers.xml import chunks, xml_records
 
 # The baseline holds no books, but efetch mixes chapters (GeneReviews, StatPearls) in with the
 # articles, and leaving them out would lose text without a word. They have the same three parts.
 _RECORD_TAGS = ("PubmedArticle", "PubmedBookArticle")
 _ROOT_TAGS = ("PubmedArticleSet", "PubmedBookArticleSet", *_RECORD_TAGS)
 
-# The DTD that DOCTYPE names is never fetched, and entities are never expanded.
-_SAFE = {
-    "no_network": True,
-    "resolve_entities": False,
-    "load_dtd": False,
-    "huge_tree": False,
-    "recover": False,
-    "remove_comments": True,
-    "remove_pis": True,
-}
-_PROLOG_BYTES = 1 << 10
-_CHUNK_BYTES = 1 << 16
-
-_LXML_PLACE = re.compile(r"\s*, line \d+, column \d+\s*$")
 # Some publishers sent markup that was escaped once too often: "60,000/mm&lt;PRE&gt;3&lt;/PRE&gt;".
 _ESCAPED_TAG = re.compile(r"</?(?:pre|sub|sup|em|strong|br|[biup])\s*/?>", re.IGNORECASE)
 # NLM cut abstracts at 250 words until 1995, later at 400 and 4,096, and left this behind.
@@ -46,28 +38,33 @@ _TRUNCATED = re.compile(r"[(\[]?\s*\bABSTRACT TRUNCATED(?: AT [\d,]+ WORDS)?\b\s
 _NO_TITLE = ("not available", "in process citation")
 _NO_LABEL = ("UNLABELLED", "UNLABELED")
 
+_TEXT = etree.XPath("string()", smart_strings=False)
+_YEAR = re.compile(r"\b(1[5-9]|2\d)\d\d\b")
+
 
 def read_pubmed(
     path: epath.PathLike,
     *,
-    titles: bool = True,
-    section_labels: bool = False,
-    other_abstracts: bool = False,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    share: Share = WHOLE_FILE,
     counts: ReadCounts | None = None,
 ) -> Iterator[Document]:
     """Yields a document per record: id = PMID, passages = title, then abstract sections.
 
     Inline markup is flattened to its text, so `CO<sub>2</sub>` reads CO2. A translated title
     loses its brackets. Copyright notices and "ABSTRACT TRUNCATED" marks are left out. Memory
-    does not grow with the file.
+    does not grow with the file. Every share parses the whole file, so that all see its faults.
 
     Args:
       path: a local or gs:// file, plain or gzip.
-      titles: whether the title is the first passage.
-      section_labels: whether a labelled section starts with its label (`METHODS: `).
-      other_abstracts: whether OtherAbstract is read too. Most are translations; some are second
-        English abstracts by NASA or PIP.
-      counts: brought up to date as the file is read.
+      options: titles; section_labels, for sections that start with their label (`METHODS: `);
+        other_abstracts, most of them translations, some second English abstracts by NASA or PIP;
+        languages, any of a record's; publication_types and exclude_publication_types, by name
+        and whatever the case; first_year and last_year of the journal issue (PubDate), where a
+        record whose date names no year is left out as soon as either is given.
+      share: the records to yield. DeleteCitation goes to part 0 alone.
+      counts: brought up to date as the file is read; `dropped` has the keys "language",
+        "publication_type" and "year", of which a record gets the first that applies.
 
     Raises:
       CorpusFileError: the file cannot be read, is not well-formed XML, is not PubMed XML, or
@@ -75,85 +72,76 @@ def read_pubmed(
     """
     counts = ReadCounts() if counts is None else counts
     name = epath.Path(path).name
+    dropped = _filter(options)
+    number = -1
     with open_bytes(path, counts) as stream:
-        for number, record in enumerate(_records(stream, os.fspath(path)), start=1):
-            book = record.find("BookDocument")
-            citation = record.find("MedlineCitation") if book is None else book
+        for record in xml_records(
+            chunks(stream),
+            os.fspath(path),
+            kind="PubMed",
+            tags=(*_RECORD_TAGS, "DeleteCitation"),
+            roots=_ROOT_TAGS,
+        ):
+            if record.tag == "DeleteCitation":
+                if share.part == 0:
+                    counts.deleted += [_text(pmid) for pmid in record.iterchildren("PMID")]
+                continue
+            number += 1
+            if not share.holds(number):
+                continue
+            citation = _child(record, "MedlineCitation", "BookDocument")
             if citation is None:
                 counts.empty += 1
                 continue
-            article = citation.find("Article") if book is None else book
-            passages = [_title(article)] if titles else []
-            abstracts = [] if article is None else article.findall("Abstract")
-            if other_abstracts:
-                abstracts += citation.findall("OtherAbstract")
-            for abstract in abstracts:
-                passages += [_section(s, section_labels) for s in abstract.iter("AbstractText")]
-            passages = tuple(p for p in passages if p)
+            article = citation if citation.tag == "BookDocument" else _child(citation, "Article")
+            if dropped is not None and (reason := dropped(article)):
+                counts.dropped[reason] += 1
+                continue
+            passages = _passages(citation, article, options)
             if not passages:
                 counts.empty += 1
                 continue
             counts.documents += 1
-            yield Document(_text(citation.find("PMID")) or f"{name}:{number}", passages)
+            pmid, revision = _pmid_and_revision(citation)
+            yield Document(pmid or f"{name}:{number + 1}", passages, revision)
 
 
-def _records(stream: BinaryIO, path: str) -> Iterator[etree._Element]:
-    """Yields each complete record; it is emptied when the next one is asked for."""
-    parser = etree.XMLPullParser(events=("end",), tag=_RECORD_TAGS, **_SAFE)
-    # A second parser reads up to the root element, a little at a time, so that a hostile or a
-    # foreign file is refused before the first one has built anything of it.
-    prolog = etree.XMLPullParser(events=("start",), **_SAFE)
-    in_prolog = True
-    error = None
-    while error is None:
-        data = stream.read1(_PROLOG_BYTES if in_prolog else _CHUNK_BYTES)
-        try:
-            if in_prolog:
-                with contextlib.suppress(etree.XMLSyntaxError):  # The main parser will tell.
-                    prolog.feed(data)
-                in_prolog = not _root_seen(prolog, path)
-            parser.feed(data) if data else parser.close()
-        except etree.XMLSyntaxError as syntax_error:
-            error = syntax_error
-        for _, record in parser.read_events():
-            yield record
-            _release(record)
-        if not data:
-            break
-    if error is not None:
-        line, column = error.position
-        message = _LXML_PLACE.sub("", error.msg or "no reason given")
-        position = f"{line}:{column}" if line else ""
-        reason = f"not well-formed XML: {clean_passage(message)}"
-        raise CorpusFileError(path, position, reason) from error
+def _child(parent: etree._Element, *tags: str) -> etree._Element | None:
+    # Much faster than find, which interprets a path.
+    return next(parent.iterchildren(*tags), None)
 
 
-def _root_seen(prolog: etree.XMLPullParser, path: str) -> bool:
-    """Whether the root element has begun; refuses entity declarations and foreign roots."""
-    for _, root in prolog.read_events():
-        doctype = root.getroottree().docinfo.internalDTD
-        if doctype is not None and any(True for _ in doctype.iterentities()):
-            reason = "the DOCTYPE declares entities, which PubMed files never do; not read"
-            raise CorpusFileError(path, str(root.sourceline), reason)
-        if root.tag not in _ROOT_TAGS:
-            reason = f"not PubMed XML: the root element is {root.tag}, not PubmedArticleSet"
-            raise CorpusFileError(path, str(root.sourceline), reason)
-        return True
-    return False
+def _passages(
+    citation: etree._Element, article: etree._Element | None, options: ReadOptions
+) -> tuple[str, ...]:
+    passages = [_title(article)] if options.titles else []
+    abstracts = [] if article is None else list(article.iterchildren("Abstract"))
+    if options.other_abstracts:
+        abstracts += citation.iterchildren("OtherAbstract")
+    for abstract in abstracts:
+        for section in abstract.iterchildren("AbstractText"):
+            passages.append(_section(section, options.section_labels))
+    return tuple(p for p in passages if p)
 
 
-def _release(record: etree._Element) -> None:
-    """Frees a record and whatever stands before it, which the root would otherwise keep."""
-    record.clear()
-    parent = record.getparent()
-    while parent is not None and record.getprevious() is not None:
-        del parent[0]
+def _pmid_and_revision(citation: etree._Element) -> tuple[str, int]:
+    pmid, revised = _child(citation, "PMID"), _child(citation, "DateRevised")
+    version = "" if pmid is None else pmid.get("Version", "")
+    # Year, Month and Day, in this order.
+    parts = () if revised is None else [(part.text or "").strip() for part in revised]
+    date = "".join(part.zfill(2) for part in parts)
+    return _text(pmid), _number(version) * 10**8 + (_number(date) if len(date) == 8 else 0)
+
+
+def _number(text: str) -> int:
+    """A whole number of up to eight digits; 0 for anything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 8 else 0
 
 
 def _text(element: etree._Element | None) -> str:
     if element is None:
         return ""
-    text = "".join(element.itertext())
+    text = _TEXT(element) if len(element) else element.text or ""
     if "</" in text:  # Without a closing tag, "a <b> c" is a comparison.
         text = _ESCAPED_TAG.sub("", text)
     return clean_passage(text)
@@ -162,14 +150,14 @@ def _text(element: etree._Element | None) -> str:
 def _title(article: etree._Element | None) -> str:
     if article is None:
         return ""
-    title = _text(article.find("ArticleTitle")) or _text(article.find("Book/BookTitle"))
+    title = _text(_child(article, "ArticleTitle")) or _text(article.find("Book/BookTitle"))
     title = _without_brackets(title)
     return "" if title.rstrip(".").lower() in _NO_TITLE else title
 
 
 def _without_brackets(title: str) -> str:
     """`[A translated title].` without its brackets; `[3H]uptake and [14C].` as it is."""
-    match = re.fullmatch(r"\[(.*)\](\.?)", title)
+    match = re.fullmatch(r"\[(.*)\](\.?)", title) if title.startswith("[") else None
     if match is None:
         return title
     inner, stop = match[1].strip(), match[2]
@@ -182,8 +170,49 @@ def _without_brackets(title: str) -> str:
 
 
 def _section(section: etree._Element, with_label: bool) -> str:
-    text = clean_passage(_TRUNCATED.sub(" ", _text(section)))
+    text = _text(section)
+    if "ABSTRACT TRUNCATED" in text:
+        text = clean_passage(_TRUNCATED.sub(" ", text))
+    if not with_label:
+        return text
     label = clean_passage(section.get("Label", ""))
-    if text and with_label and label and label.upper() not in _NO_LABEL:
-        return f"{label}: {text}"
-    return text
+    return f"{label}: {text}" if text and label and label.upper() not in _NO_LABEL else text
+
+
+def _filter(options: ReadOptions) -> Callable[[etree._Element | None], str] | None:
+    """A function that says why an article is left out, "" if it is not; None if all are in."""
+    languages = {clean_passage(x).lower() for x in options.languages}
+    wanted = {clean_passage(x).lower() for x in options.publication_types}
+    unwanted = {clean_passage(x).lower() for x in options.exclude_publication_types}
+    first, last = options.first_year, options.last_year or 9999
+    if not (languages or wanted or unwanted or options.first_year or options.last_year):
+        return None
+
+    def texts(article: etree._Element | None, tag: str) -> set[str]:
+        return set() if article is None else {_text(x).lower() for x in article.iter(tag)}
+
+    def dropped(article: etree._Element | None) -> str:
+        if languages and not languages & texts(article, "Language"):
+            return "language"
+        if wanted or unwanted:
+            types = texts(article, "PublicationType")
+            if types & unwanted or (wanted and not types & wanted):
+                return "publication_type"
+        if options.first_year or options.last_year:
+            year = _year(article)
+            if not year or not first <= year <= last:
+                return "year"
+        return ""
+
+    return dropped
+
+
+def _year(article: etree._Element | None) -> int:
+    """The year of PubDate, or the first in its MedlineDate ("1998 Dec-1999 Jan"); else 0."""
+    if article is None:
+        return 0
+    date = next(article.iter("PubDate"), None)
+    for element in () if date is None else date.iterchildren("Year", "MedlineDate"):
+        if match := _YEAR.search(_text(element)):
+            return int(match[0])
+    return 0

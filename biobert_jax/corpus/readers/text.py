@@ -8,12 +8,25 @@ from collections.abc import Iterator
 
 from etils import epath
 
-from biobert_jax.corpus.documents import Document, ReadCounts, clean_passage
+from biobert_jax.corpus.documents import Document, ReadCounts, ReadOptions, Share, clean_passage
 from biobert_jax.corpus.readers.compressed import read_lines
+from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
 
 
-def read_text(path: epath.PathLike, *, counts: ReadCounts | None = None) -> Iterator[Document]:
+def read_text(
+    path: epath.PathLike,
+    *,
+    options: ReadOptions = DEFAULT_OPTIONS,
+    share: Share = WHOLE_FILE,
+    counts: ReadCounts | None = None,
+) -> Iterator[Document]:
     """Yields a document per run of non-blank lines; its id is `<file name>:<number from 1>`.
+
+    Args:
+      path: a local or gs:// file, plain or gzip.
+      options: none applies.
+      share: the runs to yield.
+      counts: brought up to date as the file is read.
 
     Raises:
       CorpusFileError: the file cannot be read, or is not UTF-8.
@@ -21,20 +34,23 @@ def read_text(path: epath.PathLike, *, counts: ReadCounts | None = None) -> Iter
     counts = ReadCounts() if counts is None else counts
     name = epath.Path(path).name
     number = 0
+    in_run = False
     passages: list[str] = []
 
     def document() -> Document:
         counts.documents += 1
-        return Document(f"{name}:{number}", tuple(passages))
+        return Document(f"{name}:{number + 1}", tuple(passages))
 
     for _, line in read_lines(path, counts):
-        passage = clean_passage(line)
-        if passage:
-            passages.append(passage)
-        elif passages:
+        if line and not line.isspace():
+            in_run = True
+            if share.holds(number):
+                passages.append(clean_passage(line))
+        elif in_run:
+            if passages:
+                yield document()
             number += 1
-            yield document()
+            in_run = False
             passages = []
     if passages:
-        number += 1
         yield document()

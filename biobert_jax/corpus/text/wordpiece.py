@@ -6,10 +6,9 @@ and a corpus repeats its stretches. So each is worked out once, remembered as by
 costs a split, a look-up for each stretch and one join, all in C.
 """
 
-import re
 import unicodedata
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -21,11 +20,6 @@ MAX_WORD_CHARACTERS = 200
 MEMO_SIZE = 1 << 18
 # A longer stretch (a sequence, a URL) is not remembered.
 MEMO_CHARACTERS = 64
-
-# What ASCII text without control characters is made of: runs of letters and digits, and
-# punctuation mark by punctuation mark. (Symbols such as "$" and "^" count as punctuation there.)
-_ASCII_TOKENS = re.compile(r"[A-Za-z0-9]+|[!-/:-@\[-`{-~]")
-_ASCII_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Piece(NamedTuple):
@@ -71,17 +65,22 @@ class WordPiece:
 
     def pieces(self, text: str) -> list[Piece]:
         """The text's basic tokens with their offsets (code points) and ids."""
-        return [Piece(*span, self._word_ids(token)) for token, span in self._basic_tokens(text)]
+        return [Piece(*span, self._word_ids(token)) for token, span in self._placed_tokens(text)]
 
     def _stretch_ids(self, stretch: str) -> list[int]:
-        if _is_plain(stretch):
-            tokens = _ASCII_TOKENS.findall(stretch.lower() if self._lowercase else stretch)
-        else:
-            tokens = [token for token, _ in self._basic_tokens(stretch)]
         ids: list[int] = []
-        for token in tokens:
+        for token in self._basic_tokens(stretch):
             ids += self._word_ids(token)
         return ids
+
+    def _basic_tokens(self, text: str) -> list[str]:
+        if not self._lowercase:
+            return text.translate(_SPACED).split()
+        tokens = []
+        for word in text.translate(_CLEANED).split():
+            folded = unicodedata.normalize("NFD", word.lower())
+            tokens += folded.translate(_UNACCENTED).translate(_SPACED).split()
+        return tokens
 
     def _word_ids(self, word: str) -> list[int]:
         found = self._words.get(word)
@@ -110,20 +109,39 @@ class WordPiece:
             start, prefix = end, "##"
         return ids
 
-    def _basic_tokens(self, text: str) -> Iterator[tuple[str, tuple[int, int]]]:
-        if _is_plain(text):
-            folded = text.lower() if self._lowercase else text
-            for match in _ASCII_TOKENS.finditer(folded):
-                yield match[0], match.span()
-            return
+    def _placed_tokens(self, text: str) -> Iterator[tuple[str, tuple[int, int]]]:
+        """As `_basic_tokens`, and where in the text each token is from."""
         for characters, places in _words(text):
             if self._lowercase:
                 characters, places = _fold(characters, places)
             yield from _split_punctuation(characters, places)
 
 
-def _is_plain(text: str) -> bool:
-    return text.isascii() and not _ASCII_CONTROL.search(text)
+class _CharacterTable(dict):
+    """What `str.translate` makes of each code point, found out when the first one comes."""
+
+    def __init__(self, replace: Callable[[str], str]):
+        super().__init__()
+        self._replace = replace
+
+    def __missing__(self, point: int) -> str:
+        self[point] = replacement = self._replace(chr(point))
+        return replacement
+
+
+def _clean(character: str) -> str:
+    if _is_space(character):
+        return " "
+    if _is_dropped(character):
+        return ""
+    return f" {character} " if _is_cjk(ord(character)) else character
+
+
+# Both steps of upstream's BasicTokenizer at once where case stays: cleaning does not hang on
+# punctuation, and no punctuation mark is cleaned away.
+_SPACED = _CharacterTable(lambda c: f" {c} " if _is_punctuation(c) else _clean(c))
+_CLEANED = _CharacterTable(_clean)
+_UNACCENTED = _CharacterTable(lambda c: "" if unicodedata.category(c) == "Mn" else c)
 
 
 def _words(text: str) -> Iterator[tuple[str, list[int]]]:

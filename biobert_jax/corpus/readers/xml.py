@@ -1,0 +1,169 @@
+"""Reads XML record by record, and refuses what a hostile file could do to the reader.
+
+No DTD is loaded, no entity is expanded, nothing outside the file is opened, nothing is mended, and
+libxml2's own limits hold: 10 MB a text, 2,048 elements deep. What those leave open (many small
+elements, a record that never ends) is bounded here, so memory does not grow with the file.
+"""
+
+import html
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+from lxml import etree
+
+from biobert_jax.corpus.documents import CorpusFileError, clean_passage
+
+# Each is refused above this. The markup is counted in "<" and "=": elements and attributes take
+# some 100 bytes each in memory, far more than in the file. PubMed's records have some 10 kB, PMC's
+# articles 0.1 MB and, with large tables, some tens of MB.
+MAX_RECORD_BYTES = 128 << 20
+MAX_RECORD_MARKUP = 3_000_000
+# Before the root element stand a declaration and a DOCTYPE.
+MAX_PROLOG_BYTES = 1 << 20
+
+_SAFE = {
+    "no_network": True,
+    "resolve_entities": False,
+    "load_dtd": False,
+    "huge_tree": False,
+    "recover": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
+_PROLOG_BYTES = 1 << 10
+CHUNK_BYTES = 1 << 16
+
+_LXML_PLACE = re.compile(r"\s*, line \d+, column \d+\s*$")
+_NAMESPACE = re.compile(r"\{.*\}")
+
+
+def local_name(element: etree._Element) -> str:
+    """The element's tag without its namespace."""
+    return _NAMESPACE.sub("", element.tag)
+
+
+def chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """The stream in the pieces that `xml_records` likes."""
+    return iter(lambda: stream.read1(CHUNK_BYTES), b"")
+
+
+def xml_records(
+    data: Iterable[bytes], path: str, *, kind: str, tags: tuple[str, ...], roots: tuple[str, ...]
+) -> Iterator[etree._Element]:
+    """Yields each complete record; it is emptied when the next one is asked for.
+
+    Entity references stay what they are: `entities` turns them into characters.
+
+    Args:
+      data: the document in pieces.
+      path: for errors.
+      kind: "PubMed", say, for errors.
+      tags: of the records, as lxml takes them (`{*}article` for any namespace).
+      roots: local names that the root element may have; the first is the usual one.
+
+    Raises:
+      CorpusFileError: the document is not well-formed, has another root, declares entities or is
+        out of bounds. The records before the fault have been yielded.
+    """
+    data = iter(data)
+    read, root = _to_root(data, path, kind, roots)
+    # A file that is one record needs no events, which cost as much as the parsing.
+    single = f"{{*}}{root}" in tags or root in tags
+    if single:
+        parser = etree.XMLParser(**_SAFE)
+    else:
+        parser = etree.XMLPullParser(events=("end",), tag=tags, **_SAFE)
+    pending = markup = 0  # Since the last record.
+    for piece in itertools.chain([read], data, [b""]):
+        pending += len(piece)
+        markup += piece.count(b"<") + piece.count(b"=")
+        error = None
+        try:
+            record = parser.feed(piece) if piece else parser.close()
+        except etree.XMLSyntaxError as syntax_error:
+            error = syntax_error
+        if not single:
+            for _, record in parser.read_events():
+                yield record
+                _release(record)
+                pending = markup = 0
+        if error is not None:
+            raise _not_well_formed(path, error) from error
+        if pending > MAX_RECORD_BYTES or markup > MAX_RECORD_MARKUP:
+            reason = (
+                f"more than {MAX_RECORD_BYTES >> 20} MiB or {MAX_RECORD_MARKUP:,} tags and "
+                "attributes in one record; not read further"
+            )
+            raise CorpusFileError(path, "", reason)
+    if single:
+        yield record
+
+
+def entities(text: str) -> str:
+    """`&alpha;` and the like as characters, for text that lxml wrote as XML.
+
+    The DTDs that declare them are never loaded, but HTML's names cover what is in use of ISO's.
+    """
+    return html.unescape(text)
+
+
+def _to_root(
+    data: Iterator[bytes], path: str, kind: str, roots: tuple[str, ...]
+) -> tuple[bytes, str]:
+    """Reads until the root element has begun; refuses entity declarations and foreign roots.
+
+    A little at a time and with a parser of its own, so that a hostile or a foreign file is refused
+    before anything of it has been built.
+
+    Returns:
+      What was read, and the root's local name.
+    """
+    parser = etree.XMLPullParser(events=("start",), **_SAFE)
+    read = []
+    size = 0
+    for piece in itertools.chain(data, [b""]):
+        read.append(piece)
+        for start in range(0, len(piece) or 1, _PROLOG_BYTES):
+            error = None
+            try:
+                parser.feed(piece[start : start + _PROLOG_BYTES]) if piece else parser.close()
+            except etree.XMLSyntaxError as syntax_error:
+                error = syntax_error
+            for _, root in parser.read_events():  # A fault after the root is not for here.
+                _check_root(root, path, kind, roots)
+                return b"".join(read), local_name(root)
+            if error is not None:
+                raise _not_well_formed(path, error) from error
+        size += len(piece)
+        if size > MAX_PROLOG_BYTES:
+            raise CorpusFileError(path, "", f"not {kind} XML: it does not begin with an element")
+    raise CorpusFileError(path, "", f"not {kind} XML: it holds no element")
+
+
+def _check_root(root: etree._Element, path: str, kind: str, roots: tuple[str, ...]) -> None:
+    doctype = root.getroottree().docinfo.internalDTD
+    if doctype is not None and any(True for _ in doctype.iterentities()):
+        reason = f"the DOCTYPE declares entities, which {kind} files never do; not read"
+        raise CorpusFileError(path, str(root.sourceline), reason)
+    if local_name(root) not in roots:
+        reason = f"not {kind} XML: the root element is {local_name(root)}, not {roots[0]}"
+        raise CorpusFileError(path, str(root.sourceline), reason)
+
+
+def _release(record: etree._Element) -> None:
+    """Frees a record and whatever stands before it, which the root would otherwise keep."""
+    record.clear()
+    parent = record.getparent()
+    while parent is not None:
+        while record.getprevious() is not None:
+            del parent[0]
+        record, parent = parent, parent.getparent()
+
+
+def _not_well_formed(path: str, error: etree.XMLSyntaxError) -> CorpusFileError:
+    line, column = error.position
+    message = _LXML_PLACE.sub("", error.msg or "no reason given")
+    position = f"{line}:{column}" if line else ""
+    return CorpusFileError(path, position, f"not well-formed XML: {clean_passage(message)}")
