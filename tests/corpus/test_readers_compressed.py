@@ -170,7 +170,7 @@ def test_the_file_is_closed_when_a_reader_is_left_early(tmp_path):
 
 
 def test_unknown_format_is_refused_before_reading():
-    with pytest.raises(UserError, match="'pumbed': use one of jsonl, pubmed, text"):
+    with pytest.raises(UserError, match="'pumbed': use one of bioc, jsonl, pmc, pubmed, text"):
         open_documents("absent", "pumbed")
 
 

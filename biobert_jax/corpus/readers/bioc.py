@@ -16,7 +16,7 @@ from biobert_jax.corpus.documents import Document, ReadCounts, ReadOptions, Shar
 from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
 from biobert_jax.corpus.readers.licenses import license_name, wanted_licenses
-from biobert_jax.corpus.readers.xml import chunks, xml_records
+from biobert_jax.corpus.readers.xml import chunks, element_text, xml_records
 
 # Kinds of passages, by the infons "type" and "section_type". What is neither of these is text.
 _CUT_TYPES = re.compile(r"(?:ref|table|table_foot\w*|footnote\w*|equation|kwd|keywords?)$")
@@ -105,7 +105,7 @@ def _passages(document: etree._Element, options: ReadOptions) -> Iterator[str]:
 
 
 def _text(element: etree._Element) -> str:
-    return "".join(text.text or "" for text in element.iterchildren("text"))
+    return "".join(map(element_text, element.iterchildren("text")))
 
 
 def _is_wanted(infons: dict[str, str], options: ReadOptions) -> bool:

@@ -14,7 +14,7 @@ import re
 from lxml import etree
 
 from biobert_jax.corpus.documents import ReadOptions, clean_passage
-from biobert_jax.corpus.readers.xml import entities, local_name
+from biobert_jax.corpus.readers.xml import element_text, entities, local_name
 
 _WITH_CAPTIONS = ("fig", "fig-group", "table-wrap", "table-wrap-group")
 _CUT = (
@@ -113,7 +113,6 @@ _HOLE_BEFORE_POINT = re.compile(rf"{_HOLE} (?=[.,;:)\]])")
 _HOLE_IN_WORD = re.compile(rf"{_HOLE}(?<=\w{_HOLE})(?=\w)")
 _LETTER = re.compile(r"[^\W\d_]")
 _NAMESPACE = re.compile(r"\{.*\}")
-_TEXT = etree.XPath("string()", smart_strings=False)
 
 
 def article_passages(article: etree._Element, options: ReadOptions) -> tuple[str, ...]:
@@ -162,7 +161,7 @@ def _captions(part: etree._Element) -> list[str]:
 def _cut_back_matter(part: etree._Element) -> None:
     for section in list(part.iter("{*}sec")):
         title = next(section.iterchildren("{*}title"), None)
-        name = "" if title is None else clean_passage(_TEXT(title))
+        name = "" if title is None else clean_passage(element_text(title))
         kind = clean_passage(section.get("sec-type", "")).replace(" ", "-").lower()
         if kind in _BACK_MATTER_TYPES or _BACK_MATTER_TITLE.fullmatch(name):
             section.clear()

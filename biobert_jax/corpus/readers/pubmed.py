@@ -23,7 +23,7 @@ from biobert_jax.corpus.documents import (
 )
 from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
-from biobert_jax.corpus.readers.xml import chunks, xml_records
+from biobert_jax.corpus.readers.xml import chunks, element_text, xml_records
 
 # The baseline holds no books, but efetch mixes chapters (GeneReviews, StatPearls) in with the
 # articles, and leaving them out would lose text without a word. They have the same three parts.
@@ -38,7 +38,6 @@ _TRUNCATED = re.compile(r"[(\[]?\s*\bABSTRACT TRUNCATED(?: AT [\d,]+ WORDS)?\b\s
 _NO_TITLE = ("not available", "in process citation")
 _NO_LABEL = ("UNLABELLED", "UNLABELED")
 
-_TEXT = etree.XPath("string()", smart_strings=False)
 _YEAR = re.compile(r"\b(1[5-9]|2\d)\d\d\b")
 
 
@@ -141,7 +140,7 @@ def _number(text: str) -> int:
 def _text(element: etree._Element | None) -> str:
     if element is None:
         return ""
-    text = _TEXT(element) if len(element) else element.text or ""
+    text = element_text(element)
     if "</" in text:  # Without a closing tag, "a <b> c" is a comparison.
         text = _ESCAPED_TAG.sub("", text)
     return clean_passage(text)

@@ -37,6 +37,8 @@ CHUNK_BYTES = 1 << 16
 
 _LXML_PLACE = re.compile(r"\s*, line \d+, column \d+\s*$")
 _NAMESPACE = re.compile(r"\{.*\}")
+_TAG = re.compile(r"<[^>]*>")
+_STRING = etree.XPath("string()", smart_strings=False)
 
 
 def local_name(element: etree._Element) -> str:
@@ -54,7 +56,7 @@ def xml_records(
 ) -> Iterator[etree._Element]:
     """Yields each complete record; it is emptied when the next one is asked for.
 
-    Entity references stay what they are: `entities` turns them into characters.
+    Entity references stay what they are: `element_text` turns them into characters.
 
     Args:
       data: the document in pieces.
@@ -99,6 +101,16 @@ def xml_records(
             raise CorpusFileError(path, "", reason)
     if single:
         yield record
+
+
+def element_text(element: etree._Element) -> str:
+    """All text in an element, entity references as `entities` has them."""
+    if not len(element):
+        return element.text or ""
+    if next(element.iter(etree.Entity), None) is None:
+        return _STRING(element)
+    xml = etree.tostring(element, encoding="unicode", with_tail=False)
+    return entities(_TAG.sub("", xml))
 
 
 def entities(text: str) -> str:

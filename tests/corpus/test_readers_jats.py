@@ -1,0 +1,202 @@
+import re
+
+import pytest
+
+from biobert_jax.corpus.documents import ReadOptions
+from biobert_jax.corpus.readers.pmc import read_pmc
+
+HEAD = (
+    '<!DOCTYPE article PUBLIC "-//NLM//DTD JATS (Z39.96) Journal Archiving and Interchange DTD '
+    'v1.1 20151215//EN" "JATS-archivearticle1.dtd">\n'
+)
+ATTRIBUTES = (
+    'xmlns:mml="http://www.w3.org/1998/Math/MathML" xmlns:xlink="http://www.w3.org/1999/xlink"'
+)
+
+
+def article(body="", title="A title", abstract="", meta="", after="", id_="1", attributes=""):
+    id_ = f'<article-id pub-id-type="pmcid">{id_}</article-id>' if id_ else ""
+    title = f"<title-group><article-title>{title}</article-title></title-group>"
+    abstract = f"<abstract>{abstract}</abstract>" if abstract else ""
+    body = f"<body>{body}</body>" if body else ""
+    return (
+        f"<article {ATTRIBUTES} {attributes}><front><article-meta>{id_}{title}{meta}{abstract}"
+        f"</article-meta></front>{body}{after}</article>"
+    )
+
+
+def cite(text):
+    return f'<xref rid="r" ref-type="bibr">{text}</xref>'
+
+
+def write(folder, xml, name="article.nxml"):
+    path = folder / name
+    path.write_text(HEAD + xml, encoding="utf-8")
+    return path
+
+
+def passages(folder, xml, **options):
+    (document,) = read_pmc(write(folder, xml), options=ReadOptions(**options))
+    return list(document.passages)
+
+
+def body_passages(folder, body, **options):
+    return passages(folder, article(body), titles=False, **options)
+
+
+WHOLE = article(
+    "<sec><title>Methods</title><p>One.</p><sec><label>1.1</label><title>Mice</title>"
+    "<p>Two <italic>in\nvivo</italic>.</p></sec></sec><p>Three.</p>",
+    title="A <italic>title</italic>",
+    abstract="<title>Abstract</title><sec><title>Aim</title><p>To see.</p></sec><p>Seen.</p>",
+    after=(
+        "<back><ack><p>We thank.</p></ack><ref-list><title>References</title><ref><mixed-citation>"
+        "Smith J</mixed-citation></ref></ref-list><app-group><app><p>App.</p></app></app-group>"
+        "</back><sub-article><body><p>A reply.</p></body></sub-article>"
+    ),
+)
+
+
+def test_title_abstract_and_body(tmp_path):
+    expected = ["A title", "To see.", "Seen.", "One.", "Two in vivo.", "Three."]
+    assert passages(tmp_path, WHOLE) == expected
+    assert passages(tmp_path, WHOLE, titles=False) == expected[1:]
+    assert passages(tmp_path, WHOLE, section_labels=True) == (
+        "A title|Abstract|Aim|To see.|Seen.|Methods|One.|Mice|Two in vivo.|Three.".split("|")
+    )
+
+
+@pytest.mark.parametrize("prefix", ["", "j:"])
+def test_namespaces_make_no_difference(tmp_path, prefix):
+    xml = article(
+        "<sec><title>T</title><p>A<sup>2+</sup> <italic>b</italic>, "
+        "<inline-formula><mml:math><mml:mi>x</mml:mi></mml:math></inline-formula>c"
+        f"{cite('<sup>1</sup>')}.</p></sec><sec><title>Funding</title><p>Us.</p></sec>"
+    )
+    xml = re.sub("(</?)(?!mml|/)", rf"\1{prefix}", xml)
+    declaration = "xmlns:j" if prefix else "xmlns"
+    declaration += '="https://jats.nlm.nih.gov/ns/archiving/1.3/"'
+    xml = xml.replace("article ", f"article {declaration} ", 1)
+    assert passages(tmp_path, xml) == ["A title", "A2+ b, c."]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("<p>A</p><p>B</p>", ["A", "B"]),
+        ("<p>a<break/>b</p>", ["a b"]),
+        ("<p>A<fig><caption><p>X</p></caption></fig>b</p>", ["A b"]),
+        ("<p>CO<sub>2</sub>, 10<sup>−3</sup>, Ca<sup>2+</sup></p>", ["CO2, 10−3, Ca2+"]),
+        ("<p>a<!-- x -->b<?page 3?>c</p>", ["abc"]),
+        ("<p>&lt;b&gt; &amp;lt; 5</p>", ["<b> &lt; 5"]),
+        ("<p>a&nbsp;b &alpha;-helix</p>", ["a b α-helix"]),
+        ("<p>x</p><p> \n</p><p>(1)</p><p/>", ["x"]),
+        (
+            "<p>Two:<list><list-item><label>1.</label><p>one</p></list-item><list-item>"
+            "<p>two</p><p>more</p></list-item></list>as said.</p>",
+            ["Two:", "one", "two", "more", "as said."],
+        ),
+        (
+            "<def-list><def-item><term>AB</term><def><p>a <bold>b</bold></p></def></def-item>"
+            "</def-list>",
+            ["AB: a b"],
+        ),
+        ("<disp-quote><p>Quoted.</p><attrib>Me</attrib></disp-quote>", ["Quoted."]),
+        ("<boxed-text><caption><title>T</title></caption><p>Box.</p></boxed-text>", ["Box."]),
+    ],
+)
+def test_blocks_are_apart_and_inline_markup_is_not(tmp_path, body, expected):
+    assert body_passages(tmp_path, body) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("p = <inline-formula><tex-math>\\x</tex-math></inline-formula>.", "p =."),
+        ("the value <mml:math><mml:mi>x</mml:mi></mml:math> is", "the value is"),
+        ("so (<inline-formula><mml:math/></inline-formula>) it", "so it"),
+        ("as<disp-formula>E = mc<label>(1)</label></disp-formula>where", "as where"),
+        ("see<table-wrap><table><tr><td>1</td></tr></table></table-wrap>.", "see."),
+        ("a <inline-graphic/> b<fn><p>Note.</p></fn> c", "a b c"),
+        ("<supplementary-material><caption><p>S1</p></caption></supplementary-material>a", "a"),
+        ("<media><caption><p>Click here</p></caption></media>a", "a"),
+        ("a <ext-link>http://b.org</ext-link>", "a http://b.org"),
+    ],
+)
+def test_formulas_tables_and_files_are_cut(tmp_path, text, expected):
+    assert body_passages(tmp_path, f"<p>{text}</p>") == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"cells [{cite('1')}, {cite('2')}].", "cells [1, 2]."),
+        (f"cells ({cite('Smith, 2010')}) and", "cells (Smith, 2010) and"),
+        (f"cells<sup>{cite('1')},{cite('2')}</sup>.", "cells."),
+        (f"cells <sup>{cite('1')}–{cite('3')}</sup> and", "cells and"),
+        (f"cells.{cite('<sup>1</sup>')} The", "cells. The"),
+        (f"cells{cite('<sup>1</sup>')},{cite('<sup>2</sup>')} and", "cells and"),
+        (f"cells<sup>[</sup>\n{cite('<sup>1</sup>')}\n<sup>]</sup> and", "cells and"),
+        (f"cells<sup>[</sup>{cite('1')}<sup>]</sup> and", "cells and"),
+        (f"cells{cite('1')}{cite('2')}, and", "cells, and"),
+        (f"cells{cite('12')},{cite('13')}–{cite('15')} and", "cells and"),
+        (f"cells.{cite('12')} The", "cells. The"),
+        (f"cells,{cite('12')} which", "cells, which"),
+        (f"IL-2<sup>{cite('3')}</sup>-dependent", "IL-2-dependent"),
+        (f"see ref. {cite('12')} and ref.{cite('12')}", "see ref. 12 and ref.12"),
+        (f"10<sup>3</sup> m [{cite('12')}]", "103 m [12]"),
+        (f"Ca<sup>2+</sup> ({cite('12')})", "Ca2+ (12)"),
+        (f"cells [{cite('1')},{cite('2')},{cite('3')}]", "cells [1,2,3]"),
+        ('Fig<xref ref-type="fig">1</xref>', "Fig1"),
+        ('text<xref ref-type="fn"><sup>a</sup></xref>.', "text."),
+        ('text<sup><xref ref-type="fn">*</xref></sup>.', "text."),
+    ],
+)
+def test_raised_numbers_of_references_are_cut_and_others_stay(tmp_path, text, expected):
+    assert body_passages(tmp_path, f"<p>{text}</p>") == [expected]
+
+
+@pytest.mark.parametrize(
+    "title",
+    "Funding|Competing interests|6. Conflict of Interest Statement|Author contributions|"
+    "Authors' contributions|Authors’ Contributions|Supporting Information|Additional files|"
+    "Data Availability Statement|Acknowledgements|Electronic supplementary material|"
+    "<bold>Abbreviations:</bold>".split("|"),
+)
+def test_sections_that_are_back_matter_are_cut(tmp_path, title):
+    section = f"<sec><title>{title}</title><p>Cut.</p></sec>"
+    kept = "<sec><title>Funding of cancer research</title><p>Kept.</p></sec>"
+    assert body_passages(tmp_path, section + kept) == ["Kept."]
+    xml = article("<p>Body.</p>", abstract=section)
+    assert passages(tmp_path, xml) == ["A title", "Body."]
+
+
+def test_section_types_of_back_matter_are_cut(tmp_path):
+    body = '<sec sec-type="supplementary-material"><title>More</title><p>Cut.</p></sec><p>Kept.</p>'
+    assert body_passages(tmp_path, body) == ["Kept."]
+
+
+def test_captions_come_last(tmp_path):
+    fig = (
+        "<fig><label>Figure 1</label><caption><title>Mice.</title><p>Ten <inline-formula>x"
+        "</inline-formula> mice.<table-wrap><caption><p>Inner.</p></caption></table-wrap></p>"
+        "</caption><graphic/></fig>"
+    )
+    table = "<table-wrap><caption><p>Data.</p></caption><table><td>1</td></table></table-wrap>"
+    file = "<supplementary-material><caption><p>A file.</p></caption></supplementary-material>"
+    xml = article(
+        f"<p>One{fig}.</p>{file}<p>Two.</p>", after=f"<floats-group>{table}</floats-group>"
+    )
+    assert passages(tmp_path, xml) == ["A title", "One.", "Two."]
+    assert passages(tmp_path, xml, captions=True) == [
+        "A title", "One.", "Two.", "Mice. Ten mice.", "Inner.", "Data."
+    ]  # fmt: skip
+
+
+def test_short_kinds_of_abstract_are_left_out(tmp_path):
+    extra = "".join(
+        f'<abstract abstract-type="{x}"><p>{x}</p></abstract>'
+        for x in ("teaser", "graphical", "toc", "web-summary")
+    )
+    xml = article(abstract="<p>Real.</p>", meta=extra)
+    assert passages(tmp_path, xml) == ["A title", "web-summary", "Real."]
