@@ -24,7 +24,7 @@ PACKAGE := $(VENV)/.installed-package
 .DEFAULT_GOAL := help
 # All installs share one environment, so make -j must not run two of them at once.
 .NOTPARALLEL:
-.PHONY: help install quickstart test test-torch lint format bench lock clean
+.PHONY: help install quickstart test test-torch test-slow lint format bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -40,6 +40,9 @@ test: $(TEST) $(PACKAGE) ## the tests, without those marked torch, slow or tpu_a
 
 test-torch: $(PARITY) $(PACKAGE) ## parity with the PyTorch models; installs torch
 	@HF_HUB_OFFLINE=1 $(RUN) -m pytest -m torch $(ARGS)
+
+test-slow: $(TEST) $(PACKAGE) ## the tests that take minutes: damaged archives, Beam on real corpora
+	@$(RUN) -m pytest -m slow $(ARGS)
 
 lint: $(TEST) ## ruff: rules and format
 	@$(RUN) -m ruff check .

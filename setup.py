@@ -45,7 +45,8 @@ EXTRAS_REQUIRE = {
     # NVIDIA GPUs, libraries included. CUDA 12 runs on drivers from 525 on, 13 needs 580 or newer.
     "cuda": ["jax[cuda12]>=0.10.2"],
     "cuda13": ["jax[cuda13]>=0.10.2"],
-    "beam": ["apache-beam[gcp]>=2.77"],  # corpora that outgrow one machine
+    # Corpora that outgrow one machine; gcsfs is how its workers read and write gs://.
+    "beam": ["apache-beam[gcp]>=2.77", "gcsfs>=2025.3"],
     "dedup": ["datasketch>=2.0"],  # MinHash, for --near_duplicates
     # Sentence splitters to choose instead of ours, and that its benchmark compares it with.
     "splitters": ["blingfire>=0.1.8", "syntok>=1.4.4", "pysbd>=0.3.4"],

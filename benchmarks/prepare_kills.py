@@ -39,6 +39,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     rng = random.Random(args.seed)
+    # The report's title is the folder's name.
+    undisturbed_folder = args.scratch / "undisturbed" / "data"
+    killed_folder = args.scratch / "killed" / "data"
 
     def start(output: Path) -> subprocess.Popen:
         command = [sys.executable, "-m", "biobert_jax", "prepare", "--input", args.input]
@@ -47,7 +50,7 @@ def main() -> None:
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     began = time.monotonic()
-    undisturbed = start(args.scratch / "undisturbed")
+    undisturbed = start(undisturbed_folder)
     summary, errors = undisturbed.communicate()
     seconds = time.monotonic() - began
     if undisturbed.returncode:
@@ -56,9 +59,9 @@ def main() -> None:
 
     kills = rubbish = 0
     while kills < args.kills:
-        process = start(args.scratch / "killed")
-        # So that all kills together fall on about one and a half runs.
-        pause = rng.uniform(0, 3 * seconds / args.kills)
+        process = start(killed_folder)
+        # So that all kills together fall on about one run.
+        pause = rng.uniform(0, 2 * seconds / args.kills)
         try:
             process.wait(pause)
             print(f"ended by itself before kill {kills + 1}", flush=True)
@@ -68,15 +71,15 @@ def main() -> None:
             process.communicate()
             kills += 1
         time.sleep(0.5)  # the workers notice
-        stage = "done" if (args.scratch / "killed/manifest.json").exists() else "unfinished"
-        temporary = list((args.scratch / "killed").rglob("*.tmp"))
+        stage = "done" if (killed_folder / "manifest.json").exists() else "unfinished"
+        temporary = list((killed_folder).rglob("*.tmp"))
         for path in temporary:
             path.write_bytes(b"rubbish" * 100)
         rubbish += len(temporary)
         print(f"kill {kills} after {pause:.1f} s: {stage}, {len(temporary)} temporary", flush=True)
-    process = start(args.scratch / "killed")
+    process = start(killed_folder)
     process.communicate()
-    same = hashes(args.scratch / "undisturbed") == hashes(args.scratch / "killed")
+    same = hashes(undisturbed_folder) == hashes(killed_folder)
     print(
         f"{kills} kills, {rubbish} temporary files spoilt; last run ended with code "
         f"{process.returncode}; all files {'byte-identical' if same else 'DIFFER'}"

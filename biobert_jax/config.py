@@ -72,14 +72,25 @@ FUNCTION_FIELDS = (
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where a run's rows come from: a folder that `biobert prepare` wrote."""
+    """Where a run's rows come from: a folder that `biobert prepare` wrote, or google's records."""
 
     dir: str = ""
+    files: tuple[str, ...] = ()  # instead of dir: globs of create_pretraining_data.py's TFRecords
+    heldout_files: tuple[str, ...] = ()  # as files, to evaluate on
+    vocab: str = ""  # that files were made with; "": the one of init
     batch_size: int = 32  # rows over all devices
     num_streams: int = 0  # virtual streams of the global order; 0: as many as the shards allow
 
     def __post_init__(self):
         _positive("data.batch_size", self.batch_size)
+        if self.dir and self.files:
+            raise UserError("data.dir and data.files are both set: give one of them")
+        for name in ("heldout_files", "vocab"):
+            if getattr(self, name) and not self.files:
+                raise UserError(
+                    f"data.{name} is set without data.files: a folder given with data.dir has its "
+                    "own"
+                )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@
         --config.data.dir=data/pubmed
 
 From a checkpoint: --config.init=CHECKPOINT, with the data prepared with its vocabulary.
+As upstream, with next sentence prediction: data prepared with --objective mlm_nsp. What is trained
+follows from the data, with this config as with any other. On google's own records, instead of
+data.dir: --config.data.files='records/*.tfrecord' --config.data.vocab=vocab.txt
 Expected: not run here, since it needs accelerators; BioBERT took 23 days on 8 V100 for 1 M steps.
 """
 

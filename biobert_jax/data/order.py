@@ -33,8 +33,8 @@ def choose_num_streams(num_shards: int, batch_size: int, requested: int = 0) -> 
     if requested:
         if requested > num_shards:
             raise UserError(
-                f"data.num_streams is {requested}, but the data set has {num_shards} shards: "
-                "prepare it with more --shards, or lower data.num_streams"
+                f"data.num_streams is {requested}, but the data set has {num_shards} shards (files)"
+                ": prepare it with more --shards, or lower data.num_streams"
             )
         if batch_size % requested:
             raise UserError(

@@ -40,6 +40,7 @@ def run(
     save: Callable[[int, TrainState], None],
     metrics: MetricsWriter,
     progress: Progress,
+    mask_name: str = "sequence_ids",
 ) -> tuple[TrainState, dict[str, float]]:
     """Trains from `start_step` to the end; returns the last state, saved, and its evaluation.
 
@@ -47,6 +48,7 @@ def run(
       batches: the batches from `start_step` on, as this host reads them.
       evaluate: metrics of a state; None where there is nothing to evaluate on.
       save: starts the save of a state.
+      mask_name: the batch's array that is 0 at padding; what counts the tokens.
 
     Raises:
       Interrupted: SIGINT or SIGTERM came; the state was saved.
@@ -97,7 +99,7 @@ def run(
 
             write_pending()
             pending = (step + 1, values)
-            progress.advance(step + 1, int(np.count_nonzero(batch["sequence_ids"])))
+            progress.advance(step + 1, int(np.count_nonzero(batch[mask_name])))
     return state, evaluation
 
 

@@ -12,9 +12,15 @@ from flax import nnx
 from jax import Array
 
 from biobert_jax.checkpoints import orbax
-from biobert_jax.checkpoints.load import check_same_model, fit_params, load_checkpoint
-from biobert_jax.config import MaskingConfig, ModelConfig, PretrainConfig
-from biobert_jax.data.tfrecords import PreparedData
+from biobert_jax.checkpoints.load import (
+    Checkpoint,
+    check_same_model,
+    fit_params,
+    load_checkpoint,
+)
+from biobert_jax.config import DataConfig, ModelConfig, PretrainConfig
+from biobert_jax.data.bert_files import BertFiles
+from biobert_jax.data.tfrecords import PreparedData, TrainingData
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
 from biobert_jax.model.heads import (
@@ -23,15 +29,16 @@ from biobert_jax.model.heads import (
     cross_entropy,
     sequence_starts,
 )
-from biobert_jax.model.masking import MaskedRows, SpecialIds, mask_rows
+from biobert_jax.model.masking import MaskedRows, SpecialIds
 from biobert_jax.training import loop
+from biobert_jax.training.inputs import MASK_NAMES, MakeInputs, inputs_of
 from biobert_jax.training.metrics import MetricsWriter, Progress
 from biobert_jax.training.optimizer import learning_rate, make_optimizer
 from biobert_jax.training.sharding import device_batch, make_mesh, place
 from biobert_jax.training.step import create_state, make_train_step
 from biobert_jax.training.workdir import claim_workdir, resume, saver
 
-# Heads that rows without sentence pairs do not train.
+# Heads that only sentence pairs train.
 NSP_HEADS = ("pooler", "nsp")
 
 
@@ -43,20 +50,16 @@ def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, fl
       Interrupted: a signal came; the state was saved.
     """
     # What is read: rows and, for continued pre-training, a checkpoint of the same vocabulary.
-    data = PreparedData(config.data.dir)
-    tokenizer = data.manifest.tokenizer
-    special = SpecialIds(
-        tokenizer["vocab_size"], *(tokenizer["special"][name] for name in ("cls", "sep", "mask"))
-    )
-    config = _with_model_size(config, data)
     checkpoint = load_checkpoint(config.init) if config.init else None
+    data = open_data(config.data, checkpoint)
+    config = _with_model_size(config, data)
     if checkpoint is not None:
-        check_same_model(checkpoint, config.model)
-        if file_sha256(checkpoint.vocab) != tokenizer["sha256"]:
+        if file_sha256(checkpoint.vocab) != data.vocab_sha256:
             raise UserError(
-                f"{config.data.dir} was prepared with another vocabulary than {config.init}: "
-                f"prepare it with --vocab {checkpoint.vocab}"
+                f"{data.name} was made with another vocabulary ({data.vocab_path}) than "
+                f"{config.init}: make it with {checkpoint.vocab}"
             )
+        check_same_model(checkpoint, config.model)
 
     # The model on the mesh.
     mesh = make_mesh(config.mesh, config.data.batch_size)
@@ -68,29 +71,33 @@ def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, fl
     for note in notes:
         _say(f"{config.init}: {note}")
     schedule = learning_rate(config.optimizer, config.train.num_steps)
-    optimizer = make_optimizer(config.optimizer, config.train.num_steps, frozen=NSP_HEADS)
+    frozen = () if data.format.objective == "mlm_nsp" else NSP_HEADS
+    optimizer = make_optimizer(config.optimizer, config.train.num_steps, frozen=frozen)
     state = create_state(place(mesh, params), optimizer, mesh)
     state, start_step = resume(workdir, state, mesh, _say, data=data.sha256)
     num_params = sum(x.size for x in jax.tree.leaves(state.params))
     _say(
         f"{num_params / 1e6:.1f} M parameters, {jax.device_count()} {jax.default_backend()} "
-        f"device(s), {data.manifest.num_rows:,} rows of {data.manifest.max_seq_length} "
-        f"at fill {data.manifest.fill:.1%}"
+        f"device(s), {data.summary}"
     )
+    if data.format.record_format == "bert":
+        _say("the records hold their masks: config.masking is not used")
 
     # The step, and the evaluation on held-out rows with masks that never change.
+    special = SpecialIds(
+        data.format.vocab_size, data.special.cls, data.special.sep, data.special.mask
+    )
+    make_inputs = inputs_of(data.format, special, config.masking)
     train_step = make_train_step(
-        lambda params, batch, key: masked_lm_losses(
-            nnx.merge(graph, params), batch, key, special, config.masking
+        lambda params, batch, key: training_losses(
+            nnx.merge(graph, params), batch, key, make_inputs
         ),
         optimizer,
         schedule,
         mesh,
         config.seed,
     )
-    evaluate = None
-    if data.manifest.split("heldout"):
-        evaluate = _heldout_evaluation(config, data, graph, mesh, special)
+    evaluate = _heldout_evaluation(config, data, graph, mesh, make_inputs) if data.heldout else None
 
     # The loop.
     writer = orbax.CheckpointWriter(workdir, config.train.keep_checkpoints)
@@ -101,7 +108,7 @@ def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, fl
         0,
         config.model,
         data.vocab_path.name,
-        max_seq_length=data.manifest.max_seq_length,
+        max_seq_length=data.format.max_seq_length,
         data=data.sha256,
     )
     try:
@@ -128,6 +135,7 @@ def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, fl
             save=saver(writer, metadata, data.vocab_path),
             metrics=metrics,
             progress=progress,
+            mask_name=MASK_NAMES[data.format.record_format],
         )
     finally:
         progress.close()
@@ -146,30 +154,36 @@ def init_model(config: ModelConfig, seed: int) -> tuple[Any, dict[str, Any]]:
     return graph, jax.jit(create)(jax.random.key(seed))
 
 
-def masked_lm_losses(
-    model: BertForPreTraining,
-    batch: dict[str, Array],
-    key: Array,
-    special: SpecialIds,
-    masking: MaskingConfig,
+def open_data(config: DataConfig, checkpoint: Checkpoint | None = None) -> TrainingData:
+    """The rows that a config names; `checkpoint` lends google's records its vocabulary."""
+    if not config.files:
+        return PreparedData(config.dir)
+    vocab = config.vocab or (checkpoint.vocab if checkpoint is not None else "")
+    if not vocab:
+        raise UserError(
+            "data.files needs data.vocab: give the vocab.txt that the records were made with"
+        )
+    return BertFiles(config.files, config.heldout_files, vocab=vocab)
+
+
+def training_losses(
+    model: BertForPreTraining, batch: dict[str, Array], key: Array, make_inputs: MakeInputs
 ) -> dict[str, WeightedSum]:
-    """Masks a batch and returns its losses, with dropout: one training step's forward pass."""
+    """The losses of a batch with dropout: one training step's forward pass."""
     mask_key, dropout_key = jax.random.split(key)
-    input_ids, sequence_ids = (batch[n].astype(jnp.int32) for n in ("input_ids", "sequence_ids"))
-    masked = mask_rows(mask_key, input_ids, sequence_ids, special, masking)
-    return pretraining_losses(model, masked, sequence_ids, key=dropout_key)
+    return pretraining_losses(model, *make_inputs(batch, mask_key), key=dropout_key)
 
 
 def pretraining_losses(
     model: BertForPreTraining,
     masked: MaskedRows,
     sequence_ids: Array,
-    *,
     token_type_ids: Array | None = None,
     next_sentence_labels: Array | None = None,
+    *,
     key: Array | None = None,
 ) -> dict[str, WeightedSum]:
-    """Masked LM loss and accuracy and, given labels, next sentence loss.
+    """Masked LM loss and accuracy and, given labels, the next sentence's.
 
     Args:
       masked: rows with hidden tokens, [B, L] and [B, P].
@@ -186,21 +200,22 @@ def pretraining_losses(
     }
     if next_sentence_labels is not None:
         starts = sequence_starts(sequence_ids, next_sentence_labels.shape[1])
+        logits = model.nsp_logits(hidden, starts)
         weights = (next_sentence_labels >= 0).astype(jnp.float32)
+        correct = (jnp.argmax(logits, -1) == next_sentence_labels) * weights
         labels = jnp.maximum(next_sentence_labels, 0)
-        results["nsp_loss"] = cross_entropy(model.nsp_logits(hidden, starts), labels, weights)
+        results["nsp_loss"] = cross_entropy(logits, labels, weights)
+        results["nsp_accuracy"] = WeightedSum(jnp.sum(correct), jnp.sum(weights))
     return results
 
 
-def _heldout_evaluation(config: PretrainConfig, data: PreparedData, graph, mesh, special):
+def _heldout_evaluation(config: PretrainConfig, data: TrainingData, graph, mesh, make_inputs):
     """Returns a function from a state to held-out metrics."""
 
     @jax.jit
     def sums(params, batch, index):
         key = jax.random.fold_in(jax.random.key(0), index)
-        ids = {name: rows.astype(jnp.int32) for name, rows in batch.items()}
-        masked = mask_rows(key, ids["input_ids"], ids["sequence_ids"], special, config.masking)
-        return pretraining_losses(nnx.merge(graph, params), masked, ids["sequence_ids"])
+        return pretraining_losses(nnx.merge(graph, params), *make_inputs(batch, key))
 
     def evaluate(state) -> dict[str, float]:
         # Every host reads all held-out rows and contributes its own part of each batch.
@@ -218,21 +233,26 @@ def _heldout_evaluation(config: PretrainConfig, data: PreparedData, graph, mesh,
     return evaluate
 
 
-def _with_model_size(config: PretrainConfig, data: PreparedData) -> PretrainConfig:
+def _with_model_size(config: PretrainConfig, data: TrainingData) -> PretrainConfig:
     """Sets the vocabulary's size from the data, and refuses a model the rows do not fit."""
-    size, length = data.manifest.tokenizer["vocab_size"], data.manifest.max_seq_length
+    size, length = data.format.vocab_size, data.format.max_seq_length
     model = config.model
     if model.vocab_size == 0:
         model = dataclasses.replace(model, vocab_size=size)
     if model.vocab_size < size:
         raise UserError(
-            f"model.vocab_size is {model.vocab_size}, but {config.data.dir} was prepared with a "
-            f"vocabulary of {size}"
+            f"model.vocab_size is {model.vocab_size}, but {data.name} was made with a vocabulary "
+            f"of {size}"
         )
     if length > model.max_position_embeddings:
         raise UserError(
-            f"{config.data.dir} has rows of {length}, over model.max_position_embeddings "
-            f"{model.max_position_embeddings}: prepare it with a smaller --max_seq_length"
+            f"{data.name} has rows of {length}, over model.max_position_embeddings "
+            f"{model.max_position_embeddings}: make it with a smaller max_seq_length"
+        )
+    if data.format.objective == "mlm_nsp" and model.type_vocab_size < 2:
+        raise UserError(
+            f"{data.name} holds sentence pairs, which need model.type_vocab_size 2, not "
+            f"{model.type_vocab_size}"
         )
     return dataclasses.replace(config, model=model)
 

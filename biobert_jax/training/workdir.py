@@ -33,7 +33,9 @@ def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Pa
     workdir = Path(workdir)
     path = workdir / "config.json"
     if path.exists() and orbax.checkpoints_of(workdir):
-        before = _flat(json.loads(path.read_text(encoding="utf-8")))
+        # A key that came after the run was begun had its default then.
+        defaults = _flat(json.loads(configs.to_json(type(config)())))
+        before = defaults | _flat(json.loads(path.read_text(encoding="utf-8")))
         now = _flat(json.loads(configs.to_json(config)))
         changed = [
             f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
@@ -83,8 +85,8 @@ def resume(
             continue
         if orbax.read_metadata(path).data != data:
             raise UserError(
-                f"{path}: trained on other data than data.dir holds now: put that back, or choose "
-                f"another --workdir with --config.init={workdir} to go on with new data"
+                f"{path}: trained on other data than the config's paths hold now: put that back, "
+                f"or choose another --workdir with --config.init={workdir} to go on with new data"
             )
         everywhere = replicated(mesh)
 

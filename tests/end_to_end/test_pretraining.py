@@ -52,6 +52,13 @@ def test_it_learns_and_reports(pretrained):
     assert list((pretrained / "tensorboard").glob("events*"))
 
 
+def test_rows_without_pairs_leave_the_next_sentence_heads_alone(pretrained):
+    last, *_, first = orbax.checkpoints_of(pretrained)
+    before, after = flatten(orbax.restore_params(first)), flatten(orbax.restore_params(last))
+    same = {path.split("/")[0] for path in before if np.array_equal(before[path], after[path])}
+    assert same == {"pooler", "nsp"}
+
+
 @pytest.mark.parametrize("step", [2, 4, 6])
 def test_a_run_that_died_ends_the_same_bit_for_bit(pretrained, data, tmp_path, step):
     without_checkpoints_after(pretrained, tmp_path / "run", step)

@@ -111,3 +111,35 @@ def test_pairs_draw_for_draw(google, lengths, max_seq_length, short_seq_prob):
         for p in ours
     ]
     assert found == expected
+
+
+def test_training_reads_files_that_google_wrote(google, tmp_path):
+    from biobert_jax.data.bert_files import BertFiles
+
+    words = [f"w{n}" for n in range(50)]
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    (tmp_path / "vocab.txt").write_text("".join(f"{word}\n" for word in vocab))
+    lines = [" ".join(words[n : n + 9]) for n in range(40)]
+    lines[9::10] = [""] * 4  # documents of nine sentences
+    (tmp_path / "text.txt").write_text("\n".join(lines) + "\n")
+    tokenizer = google.tokenization_module.FullTokenizer(
+        str(tmp_path / "vocab.txt"), do_lower_case=True
+    )
+    instances = google.create_training_instances(
+        [str(tmp_path / "text.txt")], tokenizer, 48, 2, 0.1, 0.15, 7, random.Random(1)
+    )
+    files = [str(tmp_path / f"records-{n}") for n in range(2)]
+    google.write_instance_to_example_files(instances, tokenizer, 48, 7, files)
+
+    data = BertFiles([str(tmp_path / "records-*")], vocab=tmp_path / "vocab.txt")
+    assert (data.format.max_seq_length, data.format.max_predictions) == (48, 7)
+    assert sum(file.rows for file in data.train) == len(instances) > 10
+    batches = data.train_batches(len(instances) // 2 * 2, seed=0, num_streams=2)
+    batch = next(batches)
+    expected = {tuple(tokenizer.convert_tokens_to_ids(i.tokens)) for i in instances}
+    for row, mask in zip(batch["input_ids"], batch["input_mask"], strict=True):
+        assert tuple(row[mask > 0].tolist()) in expected
+    for name in ("masked_lm_positions", "masked_lm_ids", "masked_lm_weights"):
+        assert batch[name].shape == (len(batch["input_ids"]), 7)
+    labels = [int(instance.is_random_next) for instance in instances]
+    assert set(batch["next_sentence_labels"].ravel().tolist()) <= set(labels)

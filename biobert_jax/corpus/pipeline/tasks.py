@@ -18,7 +18,7 @@ from biobert_jax.files import write_text_atomically
 # records, each share reading the file and passing over what is not its own. Reading is many times
 # faster than the rest, but not free: where there are many files they are shared out less.
 TASK_BYTES = 4 << 20
-TASKS_WANTED = 256
+TASKS_WANTED = 1024
 MAX_SHARES = 8
 MAX_FILES = 4096
 

@@ -1,0 +1,74 @@
+"""From a batch of a data set's rows to what the pre-training losses take, on the device."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from biobert_jax.config import MaskingConfig
+from biobert_jax.corpus.dataset.records import RecordFormat
+from biobert_jax.model.masking import MaskedRows, SpecialIds, mask_rows
+
+
+class PretrainingInputs(NamedTuple):
+    """Masked rows, and what tells their sequences apart; the arguments of `pretraining_losses`.
+
+    Attributes:
+      masked: B rows of L positions and P predictions.
+      sequence_ids: int32 [B, L]; 1, 2, … for a row's sequences, 0 for padding.
+      token_type_ids: int32 [B, L], 0 or 1; None: all 0.
+      next_sentence_labels: int32 [B, K], one a sequence: 0 really follows, 1 random, -1 no such
+        sequence; None: rows without sentence pairs.
+    """
+
+    masked: MaskedRows
+    sequence_ids: Array
+    token_type_ids: Array | None = None
+    next_sentence_labels: Array | None = None
+
+
+# The array that is 0 at padding, by record format.
+MASK_NAMES = {"packed": "sequence_ids", "bert": "input_mask"}
+# (batch, key of the masks) to inputs.
+MakeInputs = Callable[[Mapping[str, Array], Array], PretrainingInputs]
+
+
+def inputs_of(format: RecordFormat, special: SpecialIds, masking: MaskingConfig) -> MakeInputs:
+    """The function that makes inputs of batches of `format`."""
+    if format.record_format == "bert":
+        return bert_inputs
+    return functools.partial(packed_inputs, special=special, masking=masking)
+
+
+def packed_inputs(
+    batch: Mapping[str, Array], key: Array, *, special: SpecialIds, masking: MaskingConfig
+) -> PretrainingInputs:
+    """Packed rows, masked here: which tokens follows from `key`."""
+    batch = _as_int32(batch)
+    masked = mask_rows(key, batch["input_ids"], batch["sequence_ids"], special, masking)
+    return PretrainingInputs(
+        masked,
+        batch["sequence_ids"],
+        batch.get("token_type_ids"),
+        batch.get("next_sentence_labels"),
+    )
+
+
+def bert_inputs(batch: Mapping[str, Array], key: Array | None = None) -> PretrainingInputs:
+    """Rows of google's format, which come masked: `key` is not used. A row is one sequence."""
+    del key
+    weights = batch["masked_lm_weights"]
+    batch = _as_int32(batch)
+    masked = MaskedRows(
+        batch["input_ids"], batch["masked_lm_positions"], batch["masked_lm_ids"], weights
+    )
+    return PretrainingInputs(
+        masked, batch["input_mask"], batch["segment_ids"], batch["next_sentence_labels"]
+    )
+
+
+def _as_int32(batch: Mapping[str, Array]) -> dict[str, Array]:
+    """Stored types are narrow, and some unsigned."""
+    return {name: array.astype(jnp.int32) for name, array in batch.items()}
