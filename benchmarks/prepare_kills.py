@@ -5,13 +5,14 @@
 
 The undisturbed run is timed. The other is killed by SIGKILL so many times at moments drawn at
 random, and started again each time; before each start every temporary file that was left is
-overwritten with rubbish, so that a run that read one would show. At the end every file of both
-folders is compared, byte for byte.
+overwritten with rubbish, so that a run that read one would show. Whenever one comes to its end, every
+file of both folders is compared, byte for byte; if kills are left, it begins anew.
 """
 
 import argparse
 import hashlib
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -57,34 +58,36 @@ def main() -> None:
         sys.exit(f"the undisturbed run failed: {errors}")
     print(f"undisturbed: {seconds:.1f} s\n{errors}{summary}", flush=True)
 
-    kills = rubbish = 0
-    while kills < args.kills:
+    expected = hashes(undisturbed_folder)
+    kills = rubbish = rounds = 0
+    while True:
         process = start(killed_folder)
         # So that all kills together fall on about one run.
-        pause = rng.uniform(0, 2 * seconds / args.kills)
+        pause = rng.uniform(0, 2 * seconds / args.kills) if kills < args.kills else None
         try:
             process.wait(pause)
-            print(f"ended by itself before kill {kills + 1}", flush=True)
-            break
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
             kills += 1
-        time.sleep(0.5)  # the workers notice
-        stage = "done" if (killed_folder / "manifest.json").exists() else "unfinished"
-        temporary = list((killed_folder).rglob("*.tmp"))
-        for path in temporary:
-            path.write_bytes(b"rubbish" * 100)
-        rubbish += len(temporary)
-        print(f"kill {kills} after {pause:.1f} s: {stage}, {len(temporary)} temporary", flush=True)
-    process = start(killed_folder)
-    process.communicate()
-    same = hashes(undisturbed_folder) == hashes(killed_folder)
+            time.sleep(0.5)  # the workers notice
+            temporary = list(killed_folder.rglob("*.tmp"))
+            for path in temporary:
+                path.write_bytes(b"rubbish" * 100)
+            rubbish += len(temporary)
+            print(f"kill {kills} after {pause:.1f} s: {len(temporary)} temporary files", flush=True)
+            continue
+        rounds += 1
+        if process.returncode or hashes(killed_folder) != expected:
+            sys.exit(f"DIFFERS after {kills} kills (exit code {process.returncode})")
+        print(f"ended after kill {kills}: all files byte-identical", flush=True)
+        if kills == args.kills:
+            break
+        shutil.rmtree(killed_folder)
     print(
-        f"{kills} kills, {rubbish} temporary files spoilt; last run ended with code "
-        f"{process.returncode}; all files {'byte-identical' if same else 'DIFFER'}"
+        f"{kills} kills in {rounds} run(s), {rubbish} temporary files spoilt: every end "
+        f"byte-identical to the undisturbed run, {len(expected)} files"
     )
-    sys.exit(not same)
 
 
 if __name__ == "__main__":

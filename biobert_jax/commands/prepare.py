@@ -72,15 +72,16 @@ def read_options(args: argparse.Namespace):
     """The `ReadOptions` of the parsed options.
 
     Raises:
-      UserError: --years that are none.
+      UserError: --years that are none; an option that the format does not have.
     """
     from biobert_jax.corpus.documents import ReadOptions
+    from biobert_jax.corpus.readers import check_options
 
     first, dash, last = args.years.partition("-")
     years = [part.strip() for part in (first, last if dash else first)]
-    if not all(year.isdigit() or not year for year in years):
+    if not all(year.isdecimal() or not year for year in years):
         raise UserError(f"--years {args.years}: write FIRST-LAST, such as 1990-2020 or 1990-")
-    return ReadOptions(
+    options = ReadOptions(
         titles=args.titles,
         section_labels=args.section_labels,
         other_abstracts=args.other_abstracts,
@@ -92,6 +93,8 @@ def read_options(args: argparse.Namespace):
         last_year=int(years[1] or 0),
         licenses=args.licenses,
     )
+    check_options(args.format, options)
+    return options
 
 
 def _add_list(group, option: str, metavar: str, help: str) -> None:

@@ -17,6 +17,7 @@ import dataclasses
 import json
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -71,8 +72,9 @@ def run(args: argparse.Namespace) -> int:
     from biobert_jax.files import write_bytes_atomically, write_text_atomically
 
     output = Path(args.output)
+    report_path = Path(f"{output}.report.json")
     sample_mb = SAMPLE_MB[args.kind] if args.sample_mb is None else args.sample_mb
-    _check(args, output, sample_mb)
+    _check(args, output, report_path, sample_mb)
     inputs = expand_inputs(args.input)
     others = [load_tokenizer(args.compare)] if args.compare else []
 
@@ -98,19 +100,14 @@ def run(args: argparse.Namespace) -> int:
             content = "".join(f"{token}\n" for token in tokens).encode()
         else:
             content = train_sentencepiece(sample.documents, args.size, lowercase=args.lowercase)
-    write_bytes_atomically(output, content)
-
-    tokenizer = load_tokenizer(output)
-    cased = "cased" if tokenizer.cased else "uncased"
-    print(f"{output}: {tokenizer.vocab_size:,} tokens, {cased}")
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Path(folder, output.name)  # The tokenizers open files.
+        trial.write_bytes(content)
+        tokenizer = load_tokenizer(trial)
+    tokenizer.path = output
     fits = []
     if sample.held_out:
         fits = [measure_fit(sample.held_out, one) for one in (tokenizer, *others)]
-        held_out_mb = sum(map(len, sample.held_out)) / 1e6
-        print(f"on {len(sample.held_out):,} held-out documents ({held_out_mb:,.3f} MB):")
-        print(format_fits(fits))
-    else:
-        print("no document was held out: no table", file=sys.stderr)
     report = {
         "sample": {
             "seed": args.seed,
@@ -125,13 +122,25 @@ def run(args: argparse.Namespace) -> int:
         },
         "held_out": [dataclasses.asdict(fit) for fit in fits],
     }
-    write_text_atomically(f"{output}.report.json", json.dumps(report, indent=2) + "\n")
+    # The vocabulary comes last: while it is not there, the same command can be run again.
+    write_text_atomically(report_path, json.dumps(report, indent=2) + "\n")
+    write_bytes_atomically(output, content)
+
+    cased = "cased" if tokenizer.cased else "uncased"
+    print(f"{output}: {tokenizer.vocab_size:,} tokens, {cased}")
+    if fits:
+        held_out_mb = sum(map(len, sample.held_out)) / 1e6
+        print(f"on {len(sample.held_out):,} held-out documents ({held_out_mb:,.3f} MB):")
+        print(format_fits(fits))
+    else:
+        print("no document was held out: no table", file=sys.stderr)
     return 0
 
 
-def _check(args: argparse.Namespace, output: Path, sample_mb: float) -> None:
-    if output.exists():
-        raise UserError(f"--output {output} exists: choose another name, or remove it")
+def _check(args: argparse.Namespace, output: Path, report_path: Path, sample_mb: float) -> None:
+    from biobert_jax.corpus.text.vocabulary_trainers import check_size
+    from biobert_jax.files import try_to_write
+
     if (output.suffix == ".model") != (args.kind == "sentencepiece"):
         wanted = "needs a name that ends" if args.kind == "sentencepiece" else "must not end"
         raise UserError(f"--output {output}: --kind {args.kind} {wanted} in .model")
@@ -141,6 +150,14 @@ def _check(args: argparse.Namespace, output: Path, sample_mb: float) -> None:
         raise UserError(f"--held_out {args.held_out:g}: give a share from 0 to below 1")
     if args.seed < 0:
         raise UserError(f"--seed {args.seed}: give a number from 0 on")
+    check_size(args.size)
+    try:
+        if output.exists():
+            raise UserError(f"--output {output} exists: choose another name, or remove it")
+        for path in (output, report_path):
+            try_to_write(path)
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot be written ({error.strerror})") from error
 
 
 def _line_every(interval: float) -> Callable[[int, int], None]:

@@ -12,7 +12,9 @@ class Document:
     """One abstract, article or note.
 
     Attributes:
-      id: the source's own identifier (a PMID, say), or `file:number` where it has none.
+      id: the source's own identifier (a PMID, say), or `file:number` where it has none. The file
+        is its name alone, but in the formats whose ids are global (`readers.GLOBAL_IDS`) the path
+        as it was given, so that two articles are not taken for one.
       passages: title, abstract sections, paragraphs or sentences, in reading order; none is
         empty and none holds a line break.
       revision: among documents of one id, the one with the largest is the newest. PubMed: the

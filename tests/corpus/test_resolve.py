@@ -15,7 +15,7 @@ from biobert_jax.corpus.pipeline.encoded import (
     read_index,
     write_array,
 )
-from biobert_jax.corpus.pipeline.resolve import REASONS, file_sequence, resolve
+from biobert_jax.corpus.pipeline.resolve import REASONS, place_in_sequence, resolve
 from biobert_jax.corpus.pipeline.tasks import Task, plan_tasks, task_path
 
 SPREAD = 0x9E3779B97F4A7C15  # so that small numbers fall into all ranges of hashes
@@ -25,11 +25,11 @@ def spread(number):
     return number * SPREAD % 2**64
 
 
-def write_tasks(work, documents, deletions=(), bands=None):
+def write_tasks(work, documents, paths, deletions=(), bands=None):
     """`documents`: a list of (id, content, revision, file) a task; one file or more a task."""
     tasks = []
     for number, entries in enumerate(documents):
-        task = Task(number, (), 0, Share(), 0)
+        task = Task(number, tuple(paths), 0, Share(), 0)
         index = np.zeros(len(entries), INDEX_DTYPE)
         for place, (id_, content, revision, file) in enumerate(entries):
             index[place]["id"], index[place]["content"] = spread(id_), spread(content)
@@ -44,14 +44,14 @@ def write_tasks(work, documents, deletions=(), bands=None):
     return tasks
 
 
-def verdicts(work, tasks, paths, **options):
+def verdicts(work, tasks, **options):
     arguments = {"ids_are_global": True, "drop_duplicates": True, "near_duplicates": False}
-    found = resolve(tasks, str(work), paths=paths, **{**arguments, **options})
+    found = resolve(tasks, str(work), **{**arguments, **options})
     return [[REASONS[v] for v in verdict] for verdict in found]
 
 
 def naive(documents, deletions, paths):
-    sequence = file_sequence(paths)
+    sequence = [place_in_sequence(path) for path in paths]
     everything = [
         (task, place, *entry)
         for task, entries in enumerate(documents)
@@ -95,10 +95,10 @@ ENTRY = st.tuples(st.integers(0, 6), st.integers(0, 9), st.integers(0, 2), st.in
 )
 def test_versions_deletions_and_duplicates(tmp_path_factory, documents, deletions, size):
     work = tmp_path_factory.mktemp("work")
-    tasks = write_tasks(work, documents, deletions)
+    tasks = write_tasks(work, documents, PATHS, deletions)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "RANGE_DOCUMENTS", size)
-        assert verdicts(work, tasks, PATHS) == naive(documents, deletions, PATHS)
+        assert verdicts(work, tasks) == naive(documents, deletions, PATHS)
 
 
 def test_the_story_of_a_pmid(tmp_path):
@@ -106,28 +106,41 @@ def test_the_story_of_a_pmid(tmp_path):
     baseline, update, removal, back = 0, 1, 2, 3
     paths = [f"pubmed21n000{n}.xml.gz" for n in range(1, 5)]
     documents = [[(7, 1, 20200101, baseline)], [(7, 2, 20210101, update)]]
-    tasks = write_tasks(tmp_path, documents)
-    assert verdicts(tmp_path, tasks, paths) == [["superseded"], ["kept"]]
-    tasks = write_tasks(tmp_path, documents, [(7, removal)])
-    assert verdicts(tmp_path, tasks, paths) == [["deleted"], ["deleted"]]
-    tasks = write_tasks(tmp_path, [*documents, [(7, 2, 20210101, back)]], [(7, removal)])
-    assert verdicts(tmp_path, tasks, paths) == [["deleted"], ["deleted"], ["kept"]]
+    tasks = write_tasks(tmp_path, documents, paths)
+    assert verdicts(tmp_path, tasks) == [["superseded"], ["kept"]]
+    tasks = write_tasks(tmp_path, documents, paths, [(7, removal)])
+    assert verdicts(tmp_path, tasks) == [["deleted"], ["deleted"]]
+    tasks = write_tasks(tmp_path, [*documents, [(7, 2, 20210101, back)]], paths, [(7, removal)])
+    assert verdicts(tmp_path, tasks) == [["deleted"], ["deleted"], ["kept"]]
 
 
 def test_near_duplicates_are_judged_against_all_that_is_left(tmp_path):
     # 1 and 2 share a band, 2 and 3 another: 3 goes too, though 2 has gone before.
     documents = [[(1, 1, 0, 0), (2, 2, 0, 0)], [(3, 3, 0, 0), (4, 4, 0, 0)]]
     bands = [[(1, 50), (1, 60)], [(3, 60), (4, 70)]]
-    tasks = write_tasks(tmp_path, documents, bands=bands)
-    found = verdicts(tmp_path, tasks, ["a"], near_duplicates=True)
+    tasks = write_tasks(tmp_path, documents, ["a"], bands=bands)
+    found = verdicts(tmp_path, tasks, near_duplicates=True)
     assert found == [["kept", "near_duplicate"], ["near_duplicate", "kept"]]
 
 
 @pytest.mark.parametrize("ids_are_global", [True, False])
 def test_ids_of_other_formats_are_not_versions(tmp_path, ids_are_global):
-    tasks = write_tasks(tmp_path, [[(1, 1, 0, 0), (1, 2, 0, 0)]])
-    found = verdicts(tmp_path, tasks, ["notes.jsonl"], ids_are_global=ids_are_global)
+    tasks = write_tasks(tmp_path, [[(1, 1, 0, 0), (1, 2, 0, 0)]], ["notes.jsonl"])
+    found = verdicts(tmp_path, tasks, ids_are_global=ids_are_global)
     assert found == [["superseded" if ids_are_global else "kept", "kept"]]
+
+
+@pytest.mark.parametrize(
+    "name, place",
+    [
+        ("pubmed24n1220.xml.gz", 24_001_220),
+        ("oa_comm_xml.incr.2024-06-19.tar.gz", 20_240_619),
+        ("oa_comm_xml.PMC000xxxxxx.baseline.2023-12-18.tar.gz", 20_231_218),
+        ("articles.xml", 0),
+    ],
+)
+def test_names_tell_the_order_of_publication(name, place):
+    assert place_in_sequence(name) == place
 
 
 @settings(max_examples=60, deadline=None)
@@ -159,7 +172,8 @@ def test_encoded_documents_are_read_back(tmp_path_factory, documents, block):
     dtype = np.dtype("<u2")
     random = np.random.default_rng(0)
     written = []
-    with EncodedWriter(folder / "documents", folder / "index", dtype) as writer:
+    paths = [folder / kind for kind in ("documents", "index", "bands")]
+    with EncodedWriter(*paths, dtype) as writer:
         for lengths, _ in documents:
             ids = random.integers(0, 60_000, max(1, sum(lengths)))
             entry = dict.fromkeys(INDEX_DTYPE.names, 0)

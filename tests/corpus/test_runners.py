@@ -8,25 +8,28 @@ import time
 
 import pytest
 
-from biobert_jax.corpus.pipeline.runners import run_tasks
+from biobert_jax.corpus.pipeline.runners import Workers
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_task_once(workers):
-    results = dict(run_tasks(abs, [-1, 2, -3, 4, -5], workers))
-    assert results == {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}
+    with Workers(workers) as pool:
+        for _ in range(2):
+            results = dict(pool.run(abs, [-1, 2, -3, 4, -5]))
+            assert results == {0: 1, 1: 2, 2: 3, 3: 4, 4: 5}
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, time\n"
-        "from biobert_jax.corpus.pipeline.runners import run_tasks\n"
+        "from biobert_jax.corpus.pipeline.runners import Workers\n"
         "def work(task):\n"
         f"    open(f'{tmp_path}/{{os.getpid()}}.pid', 'w').close()\n"
         "    time.sleep(600)\n"
         "if __name__ == '__main__':\n"
-        "    list(run_tasks(work, [0, 1], 2))\n"
+        "    with Workers(2) as pool:\n"
+        "        list(pool.run(work, [0, 1]))\n"
     )
     parent = subprocess.Popen([sys.executable, str(script)])
     deadline = time.monotonic() + 60

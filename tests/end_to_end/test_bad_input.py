@@ -43,7 +43,8 @@ def test_inputs_that_are_not_there(fails, vocab, tmp_path):
 @pytest.fixture
 def good(tmp_path):
     path = tmp_path / "good.txt"
-    path.write_text("Aspirin helps.\n\nIt is safe.\n" * 40, encoding="utf-8")
+    lines = [f"Aspirin helps {n}.\n\nIt is safe.\n" for n in range(40)]
+    path.write_text("".join(lines), encoding="utf-8")
     return path
 
 
@@ -89,9 +90,9 @@ def test_empty_documents_are_counted_and_an_empty_corpus_refused(fails, vocab, t
         cli.main([str(w) for w in prepare(tmp_path / "some.jsonl", vocab, tmp_path / "a", "jsonl")])
         == 0
     )
-    assert "1 empty ones left out" in capsys.readouterr().out
+    assert "1 empty left out" in capsys.readouterr().out
     (tmp_path / "empty.txt").write_text("")
-    assert "no readable text" in fails(prepare(tmp_path / "empty.txt", vocab, tmp_path / "b"))
+    assert "no document is left" in fails(prepare(tmp_path / "empty.txt", vocab, tmp_path / "b"))
 
 
 def test_vocabularies(fails, good, tmp_path):

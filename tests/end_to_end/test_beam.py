@@ -10,6 +10,13 @@ from tests.end_to_end.test_prepare import bytes_of, write_jsonl
 pytest.importorskip("apache_beam")
 
 
+def assert_same_files(folder):
+    local, beam = folder / "local/data", folder / "beam/data"
+    assert sorted(os.listdir(beam)) == sorted(os.listdir(local))
+    for name in os.listdir(local):
+        assert (beam / name).read_bytes() == (local / name).read_bytes(), name
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -31,18 +38,18 @@ def test_same_files_as_the_local_runner(corpus, vocab, tmp_path, monkeypatch, ca
 
     def run(name, *runner):
         source = ["--input", str(tmp_path / "*.jsonl*"), "--format", "jsonl"]
-        where = ["--vocab", str(vocab), "--output", str(tmp_path / name), "--held_out", "0.1"]
+        where = ["--vocab", str(vocab), "--output", str(tmp_path / name / "data")]
+        where += ["--held_out", "0.1"]
         status = cli.main(["prepare", *source, *where, *more, *runner])
         return status, capsys.readouterr()
 
     local, beam = run("local", "--workers", "1"), run("beam", "--runner", "beam")
     assert local[0] == beam[0] == 1
     assert "broken.jsonl:2" in beam[1].err and "broken.jsonl:2" in local[1].err
-    assert bytes_of(tmp_path / "beam") == bytes_of(tmp_path / "local") != {}
-    for name in os.listdir(tmp_path / "local"):
-        assert (tmp_path / "beam" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
-    assert sorted(os.listdir(tmp_path / "beam")) == sorted(os.listdir(tmp_path / "local"))
-    assert cli.main(["verify", str(tmp_path / "beam")]) == 0
+    assert_same_files(tmp_path)
+    again = run("beam", "--runner", "beam")  # which finds it finished
+    assert again[0] == 1 and again[1].out == beam[1].out
+    assert cli.main(["verify", str(tmp_path / "beam/data")]) == 0
 
 
 def test_errors_are_one_line(corpus, vocab, tmp_path, capsys):
@@ -56,7 +63,7 @@ def test_errors_are_one_line(corpus, vocab, tmp_path, capsys):
         return lines[-1]
 
     assert "broken.jsonl:2" in fails("--on_error", "fail")
-    assert "no readable text" in fails()
+    assert "no document is left" in fails()
     assert not (tmp_path / "out/manifest.json").exists()
     assert "passes options on" in fails("--runner", "local", "--", "--project=p")
 
@@ -68,8 +75,7 @@ def test_same_files_on_real_corpora(shared_data, tmp_path, format, files):
     vocab = shared_data / "vocab/biobert-cased/vocab.txt"
     command = ["prepare", "--input", str(shared_data / "corpus" / files), "--format", format]
     command += ["--vocab", str(vocab), "--output"]
-    assert cli.main([*command, str(tmp_path / "local")]) == 0
-    assert cli.main([*command, str(tmp_path / "beam"), "--runner", "beam"]) == 0
-    for name in os.listdir(tmp_path / "local"):
-        assert (tmp_path / "beam" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
-    assert len(bytes_of(tmp_path / "beam")) >= 4
+    assert cli.main([*command, str(tmp_path / "local/data")]) == 0
+    assert cli.main([*command, str(tmp_path / "beam/data"), "--runner", "beam"]) == 0
+    assert_same_files(tmp_path)
+    assert len(bytes_of(tmp_path / "beam/data")) >= 4

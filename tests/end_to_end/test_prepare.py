@@ -155,3 +155,60 @@ def test_a_finished_set_is_left_alone_and_another_is_refused(data, vocab, capsys
     assert cli.main(prepare_command(vocab, data, "--seed", "5")) == 1
     assert "holds another data set" in capsys.readouterr().err
     assert bytes_of(data) == before
+
+
+def test_a_file_mended_while_the_run_was_stopped_is_read_again(
+    vocab, tmp_path, monkeypatch, capsys
+):
+    from biobert_jax.corpus.pipeline import prepare
+
+    for name in ("a", "b"):
+        lines = [json.dumps({"text": f"{name} helps patient {n}."}) for n in range(30)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
+    intact = (tmp_path / "b.jsonl").read_text()
+
+    def run(name):
+        source = ["--input", str(tmp_path / "*.jsonl"), "--format", "jsonl", "--vocab", str(vocab)]
+        more = ["--max_seq_length", "64", "--workers", "1", "--held_out", "0"]
+        return cli.main(["prepare", *source, *more, "--output", str(tmp_path / name / "data")])
+
+    assert run("expected") == 0
+    # Dies after it moved the first shard into place, of the one file that could be read.
+    (tmp_path / "b.jsonl").write_text(intact[:-1] + "?")
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "render_report", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run("mended")
+    assert bytes_of(tmp_path / "mended/data")
+    (tmp_path / "b.jsonl").write_text(intact)
+    assert run("mended") == 0
+    for path in (tmp_path / "expected/data").iterdir():
+        assert (tmp_path / "mended/data" / path.name).read_bytes() == path.read_bytes()
+    assert len(list((tmp_path / "mended/data").iterdir())) == len(
+        list((tmp_path / "expected/data").iterdir())
+    )
+
+
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        (["--licenses", "CC0"], "--licenses means nothing for --format jsonl, only for bioc, pmc"),
+        (["--years", "1990-"], "--years means nothing for --format jsonl"),
+        (["--years", "x"], "write FIRST-LAST"),
+        (["--whole_word_mask"], "--whole_word_mask is for google's format"),
+        (["--dupe_factor", "3"], "--dupe_factor is for sentence pairs"),
+        (["--near_duplicates", "1"], "give a similarity below 1"),
+        (["--near_duplicates", "0.8", "--duplicates", "keep"], "leave out --duplicates keep"),
+        (["--record_format", "bert", "--objective", "mlm"], "use --objective mlm_nsp"),
+        (["--objective", "mlm_nsp", "--sentence_splitter", "punkd"], "punkd"),
+        (["--min_words", "9"], "left out: 1 short"),
+    ],
+)
+def test_options_that_cannot_be_heeded_are_refused(vocab, tmp_path, capsys, more, message):
+    (tmp_path / "a.jsonl").write_text('{"text": "Aspirin helps."}')
+    command = ["prepare", "--input", str(tmp_path / "a.jsonl"), "--format", "jsonl"]
+    command += ["--vocab", str(vocab), "--output", str(tmp_path / "out"), "--workers", "1"]
+    assert cli.main([*command, *more]) == 1
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    # Nothing stands in the way of the corrected command.
+    assert cli.main(command) == 0

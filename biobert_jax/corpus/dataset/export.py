@@ -76,7 +76,8 @@ def export_arrays(
         raise UserError(f"{directory}: no rows to export in the split {' or '.join(rows)}")
 
     output = output.absolute()
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    temporary = output.with_name(f".{output.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)  # of an export that was killed
     try:
         temporary.mkdir(parents=True)
         vocab = manifest.tokenizer["file"]

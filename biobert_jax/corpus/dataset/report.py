@@ -51,8 +51,9 @@ def summarize(manifest: Manifest) -> dict[str, Any]:
       rows, max_seq_length, fill: positions that are not padding / all positions.
       splits: by name, `rows`, `shards` and `bytes` of the shards.
       histograms: lists of [first, last, count], in order, without empty ones: how many times a
-        number from first to last (inclusive) occurs. `document_tokens` counts documents,
-        `sentence_tokens` sentences, `row_positions` (not padding) and `row_sequences` rows.
+        number from first to last (inclusive) occurs; null for last is no end. `document_tokens`
+        counts documents, `sentence_tokens` sentences, `row_positions` (not padding) and
+        `row_sequences` rows.
     """
     statistics = manifest.statistics
     words, unknown = statistics["words"], statistics["unknown_tokens"]
@@ -94,10 +95,14 @@ def _totals(shards: tuple[Shard, ...]) -> dict[str, int]:
     }
 
 
-def buckets(counts: Mapping[str, int], limit: int | None = None) -> list[list[int]]:
-    """A histogram's counts as [first, last, count] in order; no number exceeds `limit`."""
+def buckets(counts: Mapping[str, int], limit: int | None = None) -> list[list[int | None]]:
+    """A histogram's counts as [first, last, count] in order; no number exceeds `limit`.
+
+    The last of the open bucket is the limit, and None without one.
+    """
     result = []
     for start, count in sorted((int(start), count) for start, count in counts.items()):
-        last = int(EDGES[np.searchsorted(EDGES, start, "right")]) - 1
+        following = np.searchsorted(EDGES, start, "right")
+        last = int(EDGES[following]) - 1 if following < len(EDGES) else limit
         result.append([start, last if limit is None else max(start, min(last, limit)), count])
     return result

@@ -14,11 +14,16 @@ _WIDEST_BAR = 60
 _DIGIT, _GAP = 6.2, 8
 
 
-def histogram_svg(buckets: Sequence[Sequence[int]], *, x_label: str, y_label: str) -> str:
+# [first, last, count], rising, from the edges of `statistics.EDGES`; only the highest may have no
+# last.
+Buckets = Sequence[Sequence[int | None]]
+
+
+def histogram_svg(buckets: Buckets, *, x_label: str, y_label: str) -> str:
     """A bar for every bucket, all of one width.
 
     Args:
-      buckets: [first, last, count], rising, from the edges of `statistics.EDGES`.
+      buckets: what is drawn.
       x_label: what is measured, with its unit.
       y_label: what is counted.
     """
@@ -40,7 +45,8 @@ def histogram_svg(buckets: Sequence[Sequence[int]], *, x_label: str, y_label: st
         if not count:
             continue
         height = max(count * scale, 1)  # Rare ones can be seen too.
-        numbers = f"{start:,}" if start == last else f"{start:,}–{last:,}"
+        end = " or more" if last is None else f"–{last:,}"
+        numbers = f"{start:,}{'' if start == last else end}"
         parts.append(
             f'<rect x="{_LEFT + place * width + 0.5:.1f}" y="{bottom - height:.1f}" '
             f'width="{width - 1:.1f}" height="{height:.1f}">'
@@ -63,7 +69,7 @@ def histogram_svg(buckets: Sequence[Sequence[int]], *, x_label: str, y_label: st
     )
 
 
-def bars(buckets: Sequence[Sequence[int]]) -> tuple[list[tuple[int, int]], list[int]]:
+def bars(buckets: Buckets) -> tuple[list[tuple[int, int | None]], list[int]]:
     """The bars of a plot: their first and last numbers, and counts; those between that are 0, too.
 
     Numbers on either side of 16 are put into half doublings: buckets of one number beside wider
@@ -78,25 +84,27 @@ def bars(buckets: Sequence[Sequence[int]]) -> tuple[list[tuple[int, int]], list[
     counts = [0] * (final - first + 1)
     for start, _, count in buckets:
         counts[bisect_right(edges, start) - 1 - first] += count
-    spans = [(edges[place], edges[place + 1] - 1) for place in range(first, final + 1)]
-    # The last bucket may be cut short by a limit.
-    return [*spans[:-1], (spans[-1][0], buckets[-1][1])], counts
+    spans = [(edges[place], edges[place + 1] - 1) for place in range(first, final)]
+    # The last bucket may be cut short by a limit, or open.
+    return [*spans, (edges[final], buckets[-1][1])], counts
 
 
-def _x_labels(spans: Sequence[tuple[int, int]], width: float) -> list[tuple[float, str, bool]]:
+def _x_labels(
+    spans: Sequence[tuple[int, int | None]], width: float
+) -> list[tuple[float, str, bool]]:
     """Places, numbers and whether they stand at an edge; otherwise in the middle of their bar.
 
     Where every bar is one number, it stands below it. Of others the start stands at their edge:
     all where there are few, else the powers of two.
     """
-    num_wide = sum(last > start for start, last in spans)
+    num_wide = sum(last != start for start, last in spans)
     candidates = []
     for place, (start, last) in enumerate(spans):
         if last == start and (not num_wide or place == len(spans) - 1):
             candidates.append(((place + 0.5) * width, start, False))
         elif num_wide <= 8 or start & (start - 1) == 0:
             candidates.append((place * width, start, True))
-    if spans[-1][1] > spans[-1][0]:
+    if spans[-1][1] not in (None, spans[-1][0]):
         end = spans[-1][1] + 1
         if num_wide <= 8 or end & (end - 1) == 0:
             candidates.append((len(spans) * width, end, True))
@@ -125,12 +133,16 @@ def short(number: int) -> str:
     return f"{number:,}"
 
 
-def quantile(buckets: Sequence[Sequence[int]], share: float) -> int:
-    """The number that `share` of all numbers do not exceed, about: even within a bucket."""
+def quantile(buckets: Buckets, share: float) -> int:
+    """The number that `share` of all numbers do not exceed, about: even within a bucket.
+
+    In a bucket without an end, its start.
+    """
     wanted = share * sum(count for _, _, count in buckets)
     seen = 0
     for first, last, count in buckets:
+        width = 0 if last is None else last - first
         if seen + count >= wanted:
-            return round(first + (last - first) * (wanted - seen) / count)
+            return round(first + width * (wanted - seen) / count)
         seen += count
-    return buckets[-1][1]
+    return first + width

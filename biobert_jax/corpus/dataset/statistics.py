@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 # Buckets are exact up to 16 and then four to a doubling: bucket i holds EDGES[i] <= n < EDGES[i+1].
+# The last one, from 2^24 on, is open.
 EDGES = np.unique(
     np.concatenate([np.arange(17), np.round(16 * 2 ** (np.arange(1, 81) / 4))]).astype(np.int64)
 )

@@ -6,9 +6,11 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from etils import epath
 
+from biobert_jax.corpus.dataset.manifest import FORMAT_VERSION
 from biobert_jax.corpus.dataset.records import OBJECTIVES, RECORD_FORMATS, RecordFormat
 from biobert_jax.corpus.documents import ReadOptions
 from biobert_jax.corpus.rows.masked_pairs import max_predictions_for
@@ -16,6 +18,9 @@ from biobert_jax.corpus.text.splitters import splitter_id
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
+
+_OF_PAIRS = ("sentence_splitter", "short_seq_prob", "dupe_factor")
+_OF_MASKS = ("masked_lm_prob", "max_predictions", "whole_word_mask")
 
 
 @dataclass(frozen=True)
@@ -80,12 +85,32 @@ class PrepareArguments:
             )
         if not 0 <= self.held_out < 1:
             raise UserError(f"--held_out {self.held_out}: give a share from 0 to below 1")
-        for name in ("short_seq_prob", "masked_lm_prob", "near_duplicates"):
+        for name in ("short_seq_prob", "masked_lm_prob"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"--{name} {getattr(self, name)}: give a number from 0 to 1")
+        if not 0 <= self.near_duplicates < 1:
+            raise UserError(
+                f"--near_duplicates {self.near_duplicates}: give a similarity below 1, such as 0.8"
+            )
+        if self.near_duplicates and self.duplicates == "keep":
+            raise UserError("--near_duplicates drops duplicates too: leave out --duplicates keep")
+        if self.max_predictions > self.max_seq_length:
+            raise UserError(
+                f"--max_predictions {self.max_predictions}: a row has {self.max_seq_length} "
+                "positions"
+            )
         for name in ("seed", "shards", "dupe_factor", "max_predictions", "min_words"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name} {getattr(self, name)}: give a number from 0 on")
+
+        # An option that changes nothing is a misunderstanding.
+        for names, is_used, remedy in (
+            (_OF_PAIRS, self.needs_sentences, "sentence pairs: give --objective mlm_nsp"),
+            (_OF_MASKS, self.record_format == "bert", "google's format: give --record_format bert"),
+        ):
+            for name in names:
+                if not is_used and getattr(self, name) != getattr(type(self), name):
+                    raise UserError(f"--{name} is for {remedy} with it, or leave it out")
 
     @property
     def needs_sentences(self) -> bool:
@@ -147,14 +172,26 @@ def input_sizes(paths: Sequence[str]) -> list[int]:
 
 
 def fingerprint(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:
-    """A hash of everything that decides the content: arguments, vocabulary, files and sizes."""
+    """A hash of all that decides the content: arguments, vocabulary, files and their sizes."""
+    return _hash([work_claim(arguments, tokenizer), input_sizes(arguments.inputs)])
+
+
+def work_claim(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:
+    """As `fingerprint`, without the sizes: an unfinished run goes on when a file was mended."""
     deciding = asdict(arguments)
     for name in ("vocab", "on_error"):
         del deciding[name]
-    content = {
-        **deciding,
-        "splitter": splitter_id(arguments.sentence_splitter) if arguments.needs_sentences else "",
-        "vocab_sha256": file_sha256(tokenizer.path),
-        "sizes": input_sizes(arguments.inputs),
-    }
+    return _hash(
+        {
+            **deciding,
+            "version": FORMAT_VERSION,
+            "splitter": splitter_id(arguments.sentence_splitter)
+            if arguments.needs_sentences
+            else "",
+            "vocab_sha256": file_sha256(tokenizer.path),
+        }
+    )
+
+
+def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

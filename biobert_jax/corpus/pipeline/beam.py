@@ -27,13 +27,13 @@ from biobert_jax.corpus.dataset.manifest import NAME, SPLITS, Manifest
 from biobert_jax.corpus.dataset.records import RecordFormat, encode_rows
 from biobert_jax.corpus.dataset.report import render_report
 from biobert_jax.corpus.dataset.tfds import tfds_metadata
-from biobert_jax.corpus.documents import CorpusFileError
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint, input_sizes
 from biobert_jax.corpus.pipeline.encode import encode_task
 from biobert_jax.corpus.pipeline.pack import packed_chunks
 from biobert_jax.corpus.pipeline.prepare import (
     build_manifest,
     count_documents,
+    finished_before,
     is_bad,
     nothing_to_write,
     resolve_documents,
@@ -62,49 +62,64 @@ def prepare_with_beam(
       pipeline_options: Beam's own, such as `--runner=DataflowRunner`.
 
     Raises:
-      UserError: bad arguments; a folder that is not empty; a pipeline that failed.
-      CorpusFileError: a bad input file, with `on_error="fail"`.
+      UserError: bad arguments; a folder that is not empty; a pipeline that failed; a bad input
+        file, with `on_error="fail"`.
     """
     folder = epath.Path(output)
-    if folder.exists() and any(path.name != ".work" for path in folder.iterdir()):
-        raise UserError(f"--output {output} holds other files: choose an empty folder")
     work = folder / ".work"
+    # Workers get the vocabulary's content: its path means nothing on another machine.
+    place, claim = _place(arguments, output)
+    if folder.exists():
+        if (folder / NAME).exists() and "://" not in output:
+            return finished_before(Path(output), claim)  # or says that it is another set
+        if any(path.name != ".work" for path in folder.iterdir()):
+            raise UserError(f"--output {output} holds other files: choose an empty folder")
+        if (work / "lock").exists():
+            raise UserError(f"--output {output} holds a run of --runner local: finish or remove it")
     if work.exists():
         work.rmtree()
     work.mkdir(parents=True)
-    # Workers get the vocabulary's content: its path means nothing on another machine.
-    vocab = epath.Path(arguments.vocab)
-    vocab_name, vocab_bytes = vocab.name, vocab.read_bytes()
-    place = _Place(arguments, vocab_name, vocab_bytes, output)
 
     tasks = plan_tasks(arguments.inputs, input_sizes(arguments.inputs))
     try:
         with beam.Pipeline(options=PipelineOptions(list(pipeline_options))) as pipeline:
             _build(pipeline, tasks, place)
-    except RuntimeError as error:
+    except Exception as error:  # Runners raise what they like, and wrap what workers raise.
         raise UserError(f"the Beam pipeline failed: {_last_line(error)}") from error
 
     outcome = json.loads((work / OUTCOME).read_text())
     if outcome["failed"] and arguments.on_error == "fail":
-        path, reason = next(iter(sorted(outcome["failed"].items())))
-        raise CorpusFileError(path, "", reason)
+        raise UserError(next(reason for _, reason in sorted(outcome["failed"].items())))
     if not outcome["shards"]:
-        raise nothing_to_write(outcome["failed"])
+        raise nothing_to_write(outcome["counts"]["dropped"], outcome["failed"])
     with place.here() as (_, local):
         tokenizer = load_tokenizer(local.vocab)
-        manifest = build_manifest(
-            arguments, tokenizer, fingerprint(arguments, tokenizer), **outcome
-        )
-    (folder / manifest.tokenizer["file"]).write_bytes(vocab_bytes)
+        manifest = build_manifest(arguments, tokenizer, claim, **outcome)
+    for shard in manifest.shards:
+        (work / shard.name).replace(folder / shard.name)
+    (folder / manifest.tokenizer["file"]).write_bytes(place.vocab)
     files = tfds_metadata(manifest)
     if "://" not in output:  # the report looks into the shards
         files |= render_report(manifest, Path(output))
     for name, text in files.items():
         (folder / name).write_text(text)
-    (folder / f"{NAME}.tmp").write_text(manifest.to_json())
-    (folder / f"{NAME}.tmp").replace(folder / NAME)
+    (work / NAME).write_text(manifest.to_json())
+    (work / NAME).replace(folder / NAME)
     work.rmtree()
     return manifest
+
+
+def _place(arguments: PrepareArguments, output: str) -> tuple["_Place", str]:
+    """What workers need, and the data set's fingerprint."""
+    path = arguments.vocab
+    if "://" not in path:
+        path = load_tokenizer(path).path  # which may be a folder's
+    content = epath.Path(path).read_bytes()
+    # Tasks name their files: a list of millions must not travel with every worker's code.
+    common = dataclasses.replace(arguments, inputs=())
+    place = _Place(common, epath.Path(path).name, content, output)
+    with place.here() as (_, local):
+        return place, fingerprint(arguments, load_tokenizer(local.vocab))
 
 
 def _build(pipeline: beam.Pipeline, tasks: Sequence[Task], place: "_Place") -> None:
@@ -211,7 +226,8 @@ class _Resolve(_Stage):
     """Decides for the whole corpus in one place: the index is 50 bytes a document."""
 
     def process(self, _, tasks: Sequence[Task], encoded: list[tuple[int, dict[str, Any]]]):
-        failed = {path: error for _, result in encoded for path, error in result["failed"].items()}
+        results = [result for _, result in sorted(encoded, key=_first)]
+        failed = {path: error for result in results for path, error in result["failed"].items()}
         good = [task for task in tasks if not is_bad(task, failed)]
         if failed and self.place.arguments.on_error == "fail":
             good = []
@@ -222,7 +238,9 @@ class _Resolve(_Stage):
             yield TaggedOutput(
                 "counts",
                 {
-                    "counts": count_documents(good, verdicts, folder),
+                    "counts": count_documents(
+                        good, verdicts, [results[task.index] for task in good], folder
+                    ),
                     "failed": failed,
                     "good": [task.index for task in good],
                 },
@@ -255,9 +273,8 @@ class _Write(_Stage):
             format: RecordFormat = arguments.format_of_records(tokenizer.vocab_size)
             name = shard_name(split, index, count)
             shard = write_shard(Path(folder), split, name, encode_rows(rows, format), len(rows))
-            target = epath.Path(self.place.output) / ".work" / name
-            epath.Path(folder, name).copy(target, overwrite=True)
-            target.replace(epath.Path(self.place.output) / name)
+            kept = epath.Path(self.place.output) / ".work" / name
+            epath.Path(folder, name).copy(kept, overwrite=True)
         yield shard
 
 

@@ -12,7 +12,13 @@ from biobert_jax.corpus.dataset.records import id_dtype
 from biobert_jax.corpus.documents import CorpusFileError, Document, ReadCounts
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments
 from biobert_jax.corpus.pipeline.encoded import DELETION_DTYPE, EncodedWriter, write_array
-from biobert_jax.corpus.pipeline.tasks import Task, read_result, task_path, write_result
+from biobert_jax.corpus.pipeline.tasks import (
+    Task,
+    read_result,
+    task_claim,
+    task_path,
+    write_result,
+)
 from biobert_jax.corpus.readers import open_documents
 from biobert_jax.corpus.text.fingerprints import (
     content_hash,
@@ -25,7 +31,7 @@ from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 
 
 class EncodedDocument(NamedTuple):
-    """A document's ids, the lengths of its sentences (none if not split) and its index entry."""
+    """What `EncodedWriter.add` takes: ids, lengths of sentences (none if not split), the rest."""
 
     ids: np.ndarray
     sentence_lengths: list[int]
@@ -36,8 +42,8 @@ class EncodedDocument(NamedTuple):
 def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str, Any]:
     """Reads and tokenizes a task's files; returns its counts.
 
-    A task whose result is there is not done again. A file found to be bad leaves no document; it
-    is named in `failed`, and the result is then not kept: a rerun tries the file again.
+    A task whose result is there, of the same files as they are now, is not done again. A file
+    found to be bad leaves no document and is named in `failed`.
 
     Returns:
       `documents`, `bytes` (of text read, decompressed), `dropped` (counts by reason), `failed`
@@ -47,48 +53,41 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
       CorpusFileError: a bad file, with `on_error="fail"`.
     """
     done = task_path(work, task, "json")
+    claim = task_claim(task)
     result = read_result(done)
-    if result is not None:
-        return result
+    if result is not None and result["claim"] == claim:
+        if not result["failed"] or arguments.on_error == "skip":
+            return result
+    done.unlink(missing_ok=True)  # before what it speaks of is written anew
     tokenizer = warm_tokenizer(arguments.vocab)
     encode = document_encoder(arguments, tokenizer)
     dropped: Counter[str] = Counter()
     failed: dict[str, str] = {}
-    bands: list[np.ndarray] = []
     deletions: list[tuple[int, int]] = []
     num_documents = num_bytes = 0
     with EncodedWriter(
-        task_path(work, task, "documents"),
-        task_path(work, task, "index"),
+        *(task_path(work, task, kind) for kind in ("documents", "index", "bands")),
         id_dtype(tokenizer.vocab_size),
     ) as writer:
         for number, path in enumerate(task.paths, task.first_file):
             counts = ReadCounts()
-            before = writer.mark(), num_documents, len(bands)
+            mark, added = writer.mark(), 0
+            documents = open_documents(
+                path, arguments.format, options=arguments.options, share=task.share, counts=counts
+            )
             try:
-                documents = open_documents(
-                    path,
-                    arguments.format,
-                    options=arguments.options,
-                    share=task.share,
-                    counts=counts,
-                )
                 for document in documents:
                     encoded = encode(document, number)
                     if isinstance(encoded, str):
                         counts.dropped[encoded] += 1
-                        continue
-                    writer.add(encoded.ids, encoded.sentence_lengths, encoded.entry)
-                    num_documents += 1
-                    if encoded.bands is not None:
-                        bands.append(encoded.bands)
+                    else:
+                        writer.add(*encoded)
+                        added += 1
             except CorpusFileError as error:
                 if arguments.on_error == "fail":
                     raise
                 failed[path] = str(error)
-                writer.go_back(before[0])
-                num_documents = before[1]
-                del bands[before[2] :]
+                writer.go_back(mark)
                 continue
             if counts.failed and arguments.on_error == "fail":
                 member, reason = next(iter(counts.failed.items()))
@@ -96,19 +95,18 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
             failed |= {member: f"{member}: {reason}" for member, reason in counts.failed.items()}
             counts.dropped["empty"] += counts.empty
             dropped += counts.dropped
+            num_documents += added
             num_bytes += counts.bytes if task.share.part == 0 else 0  # all shares read all
             deletions += [(hash64(id_), number) for id_ in counts.deleted]
-    if arguments.near_duplicates:
-        write_array(task_path(work, task, "bands"), np.array(bands, "<u8"))
     write_array(task_path(work, task, "deletions"), np.array(deletions, DELETION_DTYPE))
     result = {
+        "claim": claim,
         "documents": num_documents,
         "bytes": num_bytes,
         "dropped": dict(dropped),
         "failed": failed,
     }
-    if not failed:
-        write_result(done, result)
+    write_result(done, result)
     return result
 
 

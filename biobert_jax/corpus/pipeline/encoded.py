@@ -1,12 +1,14 @@
-"""Tokenized documents on their way from the reading to the packing tasks: a file and its index.
+"""Tokenized documents on their way from the reading to the packing tasks, and their index.
 
-The file holds, document by document, the token ids and the lengths of the sentences. The index is
-an array with an entry a document. Both are written under temporary names and renamed when whole.
+One file holds, document by document, the token ids and the lengths of the sentences; a second an
+index entry a document, a third its near-duplicate bands. All are written under temporary names and
+renamed when whole.
 """
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,7 @@ INDEX_DTYPE = np.dtype(
         ("held_out", "?"),
     ]
 )
+BAND_DTYPE = np.dtype("<u8")
 DELETION_DTYPE = np.dtype([("id", "<u8"), ("file", "<u4")])
 LENGTH_DTYPE = np.dtype("<u4")
 # Documents are read in blocks of about so many bytes.
@@ -32,41 +35,54 @@ READ_BYTES = 4 << 20
 
 
 class EncodedWriter:
-    """Writes a task's documents; a context manager that publishes both files at its end."""
+    """Writes a task's documents, their index and their bands; published at the end, all or none.
 
-    def __init__(self, documents: Path, index: Path, dtype: np.dtype):
-        self._documents, self._index, self._dtype = documents, index, dtype
-        self._out = open(_temporary(documents), "wb", buffering=1 << 20)
-        self._entries: list[tuple] = []
+    A context manager. Nothing is kept in memory, whatever the number of documents.
+    """
+
+    def __init__(self, documents: Path, index: Path, bands: Path, dtype: np.dtype):
+        self._paths, self._dtype = (documents, index, bands), dtype
+        self._files = [open(_temporary(path), "wb", buffering=1 << 20) for path in self._paths]
+        self._entry = np.zeros(1, INDEX_DTYPE)
 
     def __enter__(self) -> "EncodedWriter":
         return self
 
-    def add(self, ids: np.ndarray, sentence_lengths: list[int], entry: dict) -> None:
+    def add(
+        self,
+        ids: np.ndarray,
+        sentence_lengths: list[int],
+        entry: dict[str, Any],
+        bands: np.ndarray | None = None,
+    ) -> None:
         """Appends a document; `entry` holds what the index says beside the sizes."""
-        self._out.write(ids.astype(self._dtype).tobytes())
-        self._out.write(np.array(sentence_lengths, LENGTH_DTYPE).tobytes())
+        documents, index, band_file = self._files
+        documents.write(ids.astype(self._dtype).tobytes())
+        documents.write(np.array(sentence_lengths, LENGTH_DTYPE).tobytes())
         values = {**entry, "tokens": len(ids), "sentences": len(sentence_lengths)}
-        self._entries.append(tuple(values[name] for name in INDEX_DTYPE.names))
+        self._entry[0] = tuple(values[name] for name in INDEX_DTYPE.names)
+        index.write(self._entry.tobytes())
+        if bands is not None:
+            band_file.write(bands.astype(BAND_DTYPE).tobytes())
 
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> list[int]:
         """A place to go back to."""
-        return self._out.tell(), len(self._entries)
+        return [file.tell() for file in self._files]
 
-    def go_back(self, mark: tuple[int, int]) -> None:
+    def go_back(self, mark: list[int]) -> None:
         """Forgets what was added since the mark: the documents of a file found to be bad."""
-        self._out.seek(mark[0])
-        self._out.truncate()
-        del self._entries[mark[1] :]
+        for file, place in zip(self._files, mark, strict=True):
+            file.seek(place)
+            file.truncate()
 
     def __exit__(self, kind, error, trace) -> None:
-        with self._out:
+        for file, path in zip(self._files, self._paths, strict=True):
+            with file:
+                if kind is None:
+                    file.flush()
+                    os.fsync(file.fileno())
             if kind is None:
-                self._out.flush()
-                os.fsync(self._out.fileno())
-        if kind is None:
-            os.replace(_temporary(self._documents), self._documents)
-            write_array(self._index, np.array(self._entries, INDEX_DTYPE))
+                os.replace(_temporary(path), path)
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

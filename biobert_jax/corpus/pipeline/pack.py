@@ -43,6 +43,7 @@ def pack_task(
     result = read_result(done)
     if result is not None and result["claim"] == claim:
         return result
+    done.unlink(missing_ok=True)  # before what it speaks of is written anew
     result = {"claim": claim}
     for split in SPLITS:
         maker, chunks = packed_chunks(arguments, work, task, verdicts, split)

@@ -5,6 +5,7 @@ what is finished.
 """
 
 import contextlib
+import dataclasses
 import errno
 import fcntl
 import functools
@@ -12,7 +13,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,17 @@ from biobert_jax.corpus.dataset.manifest import (
 from biobert_jax.corpus.dataset.report import render_report
 from biobert_jax.corpus.dataset.statistics import Histogram
 from biobert_jax.corpus.dataset.tfds import tfds_metadata
-from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint, input_sizes
+from biobert_jax.corpus.pipeline.arguments import (
+    PrepareArguments,
+    fingerprint,
+    input_sizes,
+    work_claim,
+)
 from biobert_jax.corpus.pipeline.encode import encode_task
 from biobert_jax.corpus.pipeline.encoded import read_index
 from biobert_jax.corpus.pipeline.pack import pack_task
 from biobert_jax.corpus.pipeline.resolve import KEPT, REASONS, resolve
-from biobert_jax.corpus.pipeline.runners import run_tasks
+from biobert_jax.corpus.pipeline.runners import Workers
 from biobert_jax.corpus.pipeline.shards import plan_shards, shard_task
 from biobert_jax.corpus.pipeline.tasks import Task, plan_tasks, task_path
 from biobert_jax.corpus.readers import GLOBAL_IDS
@@ -43,6 +48,9 @@ from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256, write_text_atomically
 
 Progress = Callable[[str, int, int], None]
+# In `.work/`: the hash of the arguments that it belongs to.
+CLAIM = "fingerprint"
+MAX_INPUTS_NAMED = 1000
 
 
 def prepare(
@@ -65,20 +73,16 @@ def prepare(
     output = Path(output)
     tokenizer = load_tokenizer(arguments.vocab)
     claim = fingerprint(arguments, tokenizer)
-    finished = _finished_before(output, claim)
+    finished = finished_before(output, claim)
     if finished is not None:
         return finished
-    work = output / ".work"
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--output {output}: cannot be made ({error.strerror})") from error
-    with _disk_named(output), open(work / "lock", "w") as lock:
-        _lock_and_claim(lock, output, work, claim)
-        run = functools.partial(_run, workers=workers, progress=progress)
+    with _claimed(output, work_claim(arguments, tokenizer)) as work, Workers(workers) as pool:
+        run = functools.partial(_run, pool, progress=progress)
+        # Tasks name their files: a list of millions must not travel with each.
+        common = dataclasses.replace(arguments, inputs=())
 
         tasks = plan_tasks(arguments.inputs, input_sizes(arguments.inputs))
-        encode = functools.partial(encode_task, arguments, str(work))
+        encode = functools.partial(encode_task, common, str(work))
         encoded = run("read", encode, tasks, [task.bytes for task in tasks])
         failed = {k: v for result in encoded for k, v in result["failed"].items()}
         # A share of a bad file may have ended before the fault: the file is out as a whole.
@@ -86,11 +90,12 @@ def prepare(
         tasks, encoded = [tasks[i] for i in good], [encoded[i] for i in good]
 
         verdicts = resolve_documents(arguments, tasks, str(work))
-        counts = count_documents(tasks, verdicts, str(work))
+        counts = count_documents(tasks, verdicts, encoded, str(work))
         if not counts["documents"]:
-            raise nothing_to_write(failed)
+            shutil.rmtree(work)  # other arguments may do better
+            raise nothing_to_write(counts["dropped"], failed)
 
-        pack = functools.partial(pack_task, arguments, str(work))
+        pack = functools.partial(pack_task, common, str(work))
         pieces = [(task, v.tobytes()) for task, v in zip(tasks, verdicts, strict=True)]
         packed = run("pack", pack, pieces, [len(v) for v in verdicts])
 
@@ -114,7 +119,6 @@ def resolve_documents(
     return resolve(
         tasks,
         work,
-        paths=arguments.inputs,
         ids_are_global=arguments.format in GLOBAL_IDS,
         drop_duplicates=arguments.duplicates == "drop",
         near_duplicates=bool(arguments.near_duplicates),
@@ -122,13 +126,18 @@ def resolve_documents(
 
 
 def count_documents(
-    tasks: Sequence[Task], verdicts: Sequence[np.ndarray], work: str
+    tasks: Sequence[Task],
+    verdicts: Sequence[np.ndarray],
+    encoded: Sequence[dict[str, Any]],
+    work: str,
 ) -> dict[str, Any]:
     """Counts of the documents kept, their `document_tokens` histogram, and `dropped` by reason."""
-    counts: Counter[str] = Counter()
+    names = ("words", "tokens", "unknown", "sentences")
+    counts = dict.fromkeys(("documents", "held_out_documents", *names), 0)
     dropped: Counter[str] = Counter()
     lengths = Histogram()
-    for task, verdict in zip(tasks, verdicts, strict=True):
+    for task, verdict, result in zip(tasks, verdicts, encoded, strict=True):
+        dropped.update(result["dropped"])
         index = read_index(task_path(work, task, "index"))
         for number, reason in enumerate(REASONS):
             if number != KEPT:
@@ -136,10 +145,11 @@ def count_documents(
         kept = index[verdict == KEPT]
         counts["documents"] += len(kept)
         counts["held_out_documents"] += int(kept["held_out"].sum())
-        for name in ("words", "tokens", "unknown", "sentences"):
+        for name in names:
             counts[name] += int(kept[name].sum(dtype=np.int64))
         lengths.add_all(kept["tokens"])
-    return {**counts, "dropped": dict(dropped), "document_tokens": lengths.counts}
+    present = {reason: count for reason, count in sorted(dropped.items()) if count}
+    return {**counts, "dropped": present, "document_tokens": lengths.counts}
 
 
 def build_manifest(
@@ -164,9 +174,6 @@ def build_manifest(
                 histogram.merge(result[split].get(name, {}))
         return dict(sorted(histogram.counts.items(), key=lambda item: int(item[0])))
 
-    dropped: Counter[str] = Counter(counts["dropped"])
-    for result in encoded:
-        dropped.update(result["dropped"])
     format = arguments.format_of_records(tokenizer.vocab_size)
     return Manifest(
         num_documents=counts["documents"],
@@ -178,7 +185,7 @@ def build_manifest(
         record_format=format.record_format,
         objective=format.objective,
         max_predictions=format.max_predictions,
-        dropped={reason: count for reason, count in sorted(dropped.items()) if count},
+        dropped=counts["dropped"],
         statistics={
             "bytes_of_text_read": sum(result["bytes"] for result in encoded),
             "held_out_documents": counts["held_out_documents"],
@@ -200,7 +207,7 @@ def build_manifest(
             "sha256": file_sha256(tokenizer.path),
             "special": tokenizer.special._asdict(),
         },
-        arguments=asdict(arguments),
+        arguments=dataclasses.asdict(arguments) | {"inputs": _some(arguments.inputs)},
         fingerprint=claim,
         failed=dict(sorted(failed.items())),
         # Ranges of random keys: a tiny data set may leave one empty.
@@ -208,19 +215,27 @@ def build_manifest(
     )
 
 
+def _some(paths: Sequence[str]) -> list[str]:
+    """Input files as a manifest names them: all, or of very many the first and the last."""
+    if len(paths) <= MAX_INPUTS_NAMED:
+        return list(paths)
+    half = MAX_INPUTS_NAMED // 2
+    return [*paths[:half], f"... {len(paths) - 2 * half:,} more ...", *paths[-half:]]
+
+
 def _run(
+    pool: Workers,
     stage: str,
     function: Callable[[Any], dict],
     tasks: Sequence[Any],
     sizes: Sequence[float],
     *,
-    workers: int,
     progress: Progress,
 ) -> list[dict[str, Any]]:
     """Runs a stage's tasks; returns their results in the order of the tasks."""
     results: dict[int, dict] = {}
     done = 0.0
-    for number, result in run_tasks(function, tasks, workers):
+    for number, result in pool.run(function, tasks):
         results[number] = result
         done += sizes[number]
         progress(stage, round(done), round(sum(sizes)))
@@ -232,43 +247,47 @@ def is_bad(task: Task, failed: dict[str, str]) -> bool:
     return len(task.paths) == 1 and task.paths[0] in failed
 
 
-def nothing_to_write(failed: dict[str, str]) -> UserError:
+def nothing_to_write(dropped: dict[str, int], failed: dict[str, str]) -> UserError:
     """The error of a corpus that gave no document."""
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+    left_out = f" (left out: {counts})" if counts else ""
     reasons = "".join(f"; {reason}" for reason in failed.values())
-    return UserError(f"nothing to write: the input holds no readable text{reasons}")
+    return UserError(f"nothing to write: no document is left{left_out}{reasons}")
 
 
 def _publish(manifest: Manifest, tokenizer: Tokenizer, work: Path, output: Path) -> None:
     """Moves the files into place and, last, writes the manifest that makes them a data set."""
     vocab = manifest.tokenizer["file"]
     shutil.copyfile(tokenizer.path, work / vocab)
-    for name in [vocab, *(shard.name for shard in manifest.shards)]:
+    names = {vocab, *(shard.name for shard in manifest.shards)}
+    # What a run that died here had moved, of files that have changed since.
+    for path in output.glob("*.tfrecord"):
+        if path.name not in names:
+            path.unlink()
+    for name in names:
         if (work / name).exists():  # else a run that died here has moved it already
             os.replace(work / name, output / name)
     for name, text in (render_report(manifest, output) | tfds_metadata(manifest)).items():
-        write_text_atomically(output / name, text)
-    write_manifest(output, manifest)
+        write_text_atomically(work / name, text)
+        os.replace(work / name, output / name)
+    write_manifest(work, manifest)
+    os.replace(work / NAME, output / NAME)
     shutil.rmtree(work, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def _disk_named(output: Path) -> Iterator[None]:
-    """A full disk is said to be that of `output`: what fails is a write, which names no file."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:
-            error.filename = str(output)
-        raise
+def finished_before(output: Path, claim: str) -> Manifest | None:
+    """The manifest of a set that is finished there; None where there is none.
 
-
-def _finished_before(output: Path, claim: str) -> Manifest | None:
+    Raises:
+      UserError: another set, or other files.
+    """
     if not (output / NAME).exists():
         if output.is_dir() and any(output.iterdir()) and not (output / ".work").exists():
             raise UserError(f"--output {output} holds other files: choose an empty folder")
         return None
     manifest = read_manifest(output)
     if manifest.fingerprint == claim:
+        shutil.rmtree(output / ".work", ignore_errors=True)  # of a run that died at its very end
         return manifest
     raise UserError(
         f"--output {output} holds another data set (other inputs or arguments): "
@@ -276,17 +295,32 @@ def _finished_before(output: Path, claim: str) -> Manifest | None:
     )
 
 
-def _lock_and_claim(lock, output: Path, work: Path, claim: str) -> None:
-    """Takes the folder for this run alone, and for these arguments alone."""
+@contextlib.contextmanager
+def _claimed(output: Path, claim: str) -> Iterator[Path]:
+    """The folder to work in, taken for this run alone, and for these arguments alone."""
+    work = output / ".work"
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UserError(f"--output {output}: another `biobert prepare` is at work there") from None
-    path = work / "fingerprint"
-    if not path.exists():
-        write_text_atomically(path, claim)
-    elif path.read_text(encoding="utf-8") != claim:
-        raise UserError(
-            f"--output {output} holds an unfinished run with other inputs or arguments: finish "
-            f"that, choose another folder, or remove {work}"
-        )
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output {output}: cannot be made ({error.strerror})") from error
+    try:
+        with open(work / "lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"--output {output}: another `biobert prepare` is at work there"
+                ) from None
+            path = work / CLAIM
+            if path.exists() and path.read_text(encoding="utf-8") != claim:
+                raise UserError(
+                    f"--output {output} holds an unfinished run with other inputs or arguments: "
+                    f"finish that, choose another folder, or remove {work}"
+                )
+            write_text_atomically(path, claim)
+            yield work
+    except OSError as error:
+        # A full disk is said to be that of `output`: what fails is a write, which names no file.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:
+            error.filename = str(output)
+        raise

@@ -5,13 +5,15 @@ whatever the corpus. The outcome is a function of the files and their names, not
 which tasks ran.
 """
 
+import contextlib
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from biobert_jax.corpus.pipeline.encoded import DELETION_DTYPE, read_index
+from biobert_jax.corpus.pipeline.encoded import BAND_DTYPE, DELETION_DTYPE, read_index
 from biobert_jax.corpus.pipeline.tasks import Task, task_path
 
 # What becomes of a document. Those that are not kept are counted under these names.
@@ -19,36 +21,50 @@ REASONS = ("kept", "superseded", "deleted", "duplicate", "near_duplicate")
 KEPT, SUPERSEDED, DELETED, DUPLICATE, NEAR_DUPLICATE = range(len(REASONS))
 
 # Documents looked at at a time; 60 bytes each.
-RANGE_DOCUMENTS = 1 << 21
+RANGE_DOCUMENTS = 1 << 22
 
+# `pubmed24n1220.xml.gz`, and PMC's `oa_comm_xml.incr.2024-06-19.tar.gz`.
 _PUBMED_NUMBER = re.compile(r"pubmed(\d\d)n(\d+)", re.IGNORECASE)
-_LAST = 2**32 - 1
+_DATE = re.compile(r"(?<!\d)(\d{4})-(\d\d)-(\d\d)(?!\d)")
 
 
-def file_sequence(paths: Sequence[str]) -> np.ndarray:
-    """The order in which PubMed published files, by their names `pubmedYYnNNNN`; 0: not known."""
-    found = [_PUBMED_NUMBER.search(Path(path).name) for path in paths]
-    return np.array([int(m[1]) * 1_000_000 + int(m[2]) if m else 0 for m in found], np.int64)
+def _sequence_of_files(tasks: Sequence[Task]) -> np.ndarray:
+    """`place_in_sequence` by the number of the input file."""
+    places = {
+        number: place_in_sequence(Path(path).name)
+        for task in tasks
+        for number, path in enumerate(task.paths, task.first_file)
+    }
+    sequence = np.zeros(max(places, default=-1) + 1, np.int64)
+    sequence[list(places)] = list(places.values())
+    return sequence
+
+
+def place_in_sequence(name: str) -> int:
+    """The order in which a file was published, as its name says it; 0: not known."""
+    if found := _PUBMED_NUMBER.search(name):
+        return int(found[1]) * 1_000_000 + int(found[2])
+    if found := _DATE.search(name):
+        return int("".join(found.groups()))
+    return 0
 
 
 def resolve(
     tasks: Sequence[Task],
     work: str,
     *,
-    paths: Sequence[str],
     ids_are_global: bool,
     drop_duplicates: bool,
     near_duplicates: bool,
 ) -> list[np.ndarray]:
     """What becomes of each document: an array of `REASONS` numbers a task.
 
-    Of documents with one id the newest stays: by revision, then by the file's place in PubMed's
-    sequence, then by the order of the input. A deletion removes what stands in its own file and
-    in earlier ones; a record that comes back later counts. Of documents with one text, or of
-    near duplicates, the first in the order of the input stays.
+    Of documents with one id the newest stays: by revision, then by the file's place in the
+    sequence of publication, then by the order of the input. A deletion removes what stands in its
+    own file and in earlier ones; a record that comes back later counts. Of documents with one
+    text, or of near duplicates, the first in the order of the input stays.
 
     Args:
-      paths: all input files.
       ids_are_global: whether two documents of one id are versions of one article.
     """
     verdicts = [np.zeros(len(read_index(task_path(work, t, "index"))), np.uint8) for t in tasks]
@@ -57,7 +73,7 @@ def resolve(
         return verdicts
     num_ranges = max(1, -(-total // RANGE_DOCUMENTS))
     if ids_are_global:
-        sequence = file_sequence(paths)
+        sequence = _sequence_of_files(tasks)
         deletions = np.concatenate(
             [np.fromfile(task_path(work, t, "deletions"), DELETION_DTYPE) for t in tasks]
         )
@@ -90,7 +106,7 @@ def _field(name: str) -> _Keys:
 
 def _band(work: str, band: int) -> _Keys:
     def keys(task: Task, index: np.ndarray) -> np.ndarray:
-        stored = np.fromfile(task_path(work, task, "bands"), "<u8")
+        stored = np.fromfile(task_path(work, task, "bands"), BAND_DTYPE)
         return stored.reshape(len(index), -1)[:, band]
 
     return keys
@@ -99,7 +115,9 @@ def _band(work: str, band: int) -> _Keys:
 def _num_bands(tasks: Sequence[Task], work: str, verdicts: list[np.ndarray]) -> int:
     for task, verdict in zip(tasks, verdicts, strict=True):
         if len(verdict):
-            return task_path(work, task, "bands").stat().st_size // (8 * len(verdict))
+            return task_path(work, task, "bands").stat().st_size // (
+                BAND_DTYPE.itemsize * len(verdict)
+            )
     return 0
 
 
@@ -111,21 +129,37 @@ def _ranges(
     num_ranges: int,
 ) -> Iterator[np.ndarray]:
     """The documents still kept, a range of keys at a time, sorted by key, task and number."""
-    for number in range(num_ranges):
-        parts = []
-        for place, (task, verdict) in enumerate(zip(tasks, verdicts, strict=True)):
-            index = read_index(task_path(work, task, "index"))
-            key = keys(task, index)
-            chosen = np.flatnonzero(
-                (verdict == KEPT) & ((key >> np.uint64(32)) * num_ranges >> np.uint64(32) == number)
-            )
-            part = np.empty(len(chosen), _ENTRY)
-            part["key"], part["task"], part["number"] = key[chosen], place, chosen
-            part["revision"], part["file"] = index["revision"][chosen], index["file"][chosen]
-            parts.append(part)
-        entries = np.concatenate(parts)
-        # Tasks and numbers rise already.
-        yield entries[np.argsort(entries["key"], kind="stable")]
+
+    def entries_of(place: int) -> np.ndarray:
+        index = read_index(task_path(work, tasks[place], "index"))
+        chosen = np.flatnonzero(verdicts[place] == KEPT)
+        entries = np.empty(len(chosen), _ENTRY)
+        entries["key"] = keys(tasks[place], index)[chosen]
+        entries["task"], entries["number"] = place, chosen
+        entries["revision"], entries["file"] = index["revision"][chosen], index["file"][chosen]
+        return entries
+
+    def in_order(entries: np.ndarray) -> np.ndarray:
+        return entries[np.argsort(entries["key"], kind="stable")]  # the rest rises already
+
+    if num_ranges == 1:
+        yield in_order(np.concatenate([entries_of(place) for place in range(len(tasks))]))
+        return
+    # One pass deals the entries out to a file a range.
+    with tempfile.TemporaryDirectory(dir=work, prefix="ranges-") as folder:
+        paths = [Path(folder, str(number)) for number in range(num_ranges)]
+        with contextlib.ExitStack() as stack:
+            files = [stack.enter_context(open(path, "wb")) for path in paths]
+            for place in range(len(tasks)):
+                entries = entries_of(place)
+                # uint64: the upper half of a key times the number of ranges does not overflow
+                number = (entries["key"] >> np.uint64(32)) * np.uint64(num_ranges) >> np.uint64(32)
+                order = np.argsort(number, kind="stable")
+                ends = np.searchsorted(number[order], np.arange(1, num_ranges + 1))
+                for file, part in zip(files, np.split(entries[order], ends[:-1]), strict=True):
+                    file.write(part.tobytes())
+        for path in paths:
+            yield in_order(np.fromfile(path, _ENTRY))
 
 
 def _repeats(key: np.ndarray) -> np.ndarray:

@@ -13,50 +13,69 @@ from typing import Any
 from biobert_jax.errors import UserError
 
 
-def run_tasks(
-    function: Callable[[Any], Any], tasks: Sequence[Any], workers: int
-) -> Iterator[tuple[int, Any]]:
-    """Yields (number of the task, result) as tasks finish; with one worker, in this process.
+class Workers:
+    """A pool of processes for one stage of tasks after another; with one worker, this process.
 
-    `function` must be importable and tasks picklable. On an error or Ctrl-C, tasks not begun
-    are dropped and the workers ended.
+    A context manager: on an error or Ctrl-C, tasks not begun are dropped and the workers ended.
     """
-    if workers <= 1 or len(tasks) <= 1:
-        for number, task in enumerate(tasks):
-            yield number, function(task)
-        return
-    # Spawned, not forked: the Rust and TensorFlow thread pools do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(
-        min(workers, len(tasks)), mp_context=context, initializer=_prepare_worker
-    )
-    processes = pool._processes  # noqa: SLF001 - the only way to end them at once
-    try:
-        # A worker holds one task; twice as many in flight keep it from waiting.
-        pending, rest = {}, iter(enumerate(tasks))
-        for number, task in rest:
-            pending[pool.submit(function, task)] = number
-            if len(pending) >= 2 * workers:
-                break
-        while pending:
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                number = pending.pop(future)
-                yield number, future.result()
-                following = next(rest, None)
-                if following is not None:
-                    pending[pool.submit(function, following[1])] = following[0]
-        pool.shutdown()
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a worker process was killed, for want of memory perhaps: use fewer --workers; the "
-            "same command goes on from what is finished"
-        ) from error
-    except BaseException:
-        for process in list((processes or {}).values()):
-            process.kill()
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
+
+    def __init__(self, count: int):
+        self._count = count
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def run(
+        self, function: Callable[[Any], Any], tasks: Sequence[Any]
+    ) -> Iterator[tuple[int, Any]]:
+        """Yields (number of the task, result) as tasks finish.
+
+        `function` must be importable and tasks picklable.
+        """
+        if self._count <= 1 or len(tasks) <= 1:
+            for number, task in enumerate(tasks):
+                yield number, function(task)
+            return
+        pool = self._start()
+        try:
+            # A worker holds one task; twice as many in flight keep it from waiting.
+            pending, rest = {}, iter(enumerate(tasks))
+            for number, task in rest:
+                pending[pool.submit(function, task)] = number
+                if len(pending) >= 2 * self._count:
+                    break
+            while pending:
+                done, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    number = pending.pop(future)
+                    yield number, future.result()
+                    following = next(rest, None)
+                    if following is not None:
+                        pending[pool.submit(function, following[1])] = following[0]
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a worker process was killed, for want of memory perhaps: use fewer --workers; the "
+                "same command goes on from what is finished"
+            ) from error
+
+    def __exit__(self, kind, error, trace) -> None:
+        if self._pool is None:
+            return
+        if kind is not None:
+            # There is no public way to end workers at once.
+            for process in list((self._pool._processes or {}).values()):  # noqa: SLF001
+                process.kill()
+        self._pool.shutdown(wait=kind is None, cancel_futures=True)
+
+    def _start(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            # Spawned, not forked: thread pools of libraries do not survive a fork.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(
+                self._count, mp_context=context, initializer=_prepare_worker
+            )
+        return self._pool
 
 
 def _prepare_worker() -> None:

@@ -76,6 +76,7 @@ def shard_task(format: RecordFormat, work: str, task: ShardTask) -> dict[str, An
     finished = read_result(done)
     if finished is not None and finished["claim"] == task.claim:
         return finished["shard"]
+    done.unlink(missing_ok=True)  # before what it speaks of is written anew
     spills = [(folder / name, sizes) for name, sizes in read_result(folder / SPILLS)[task.split]]
     rows = gather_shard(spills, format.row_dtype, task.index, task.num_shards)
     shard = write_shard(folder, task.split, task.name, encode_rows(rows, format), len(rows))

@@ -4,12 +4,15 @@ The division is a function of the input files alone. So what a task makes depend
 the arguments and the seed, and not on the number of workers or on where a run was stopped.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from etils import epath
 
 from biobert_jax.corpus.documents import Share
 from biobert_jax.files import write_text_atomically
@@ -64,6 +67,19 @@ def plan_tasks(paths: Sequence[str], sizes: Sequence[int]) -> list[Task]:
 def task_path(work: str | os.PathLike, task: Task, kind: str) -> Path:
     """Where a task keeps its output of that kind."""
     return Path(work) / f"task-{task.index:06d}.{kind}"
+
+
+def task_claim(task: Task) -> str:
+    """A hash of the task and of its files as they are now: names, sizes, times of change."""
+    files = []
+    for path in task.paths:
+        status = epath.Path(path).stat() if "://" in path else os.stat(path)
+        if "://" in path:
+            files.append([path, status.length, status.mtime])
+        else:
+            files.append([path, status.st_size, status.st_mtime_ns])
+    content = [task.index, task.first_file, list(task.share), files]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:

@@ -53,7 +53,9 @@ def read_pmc(
     """Yields a document per article; see `jats.article_passages` for what is read of it.
 
     The id is "PMC" and the number, from the article or from the file's or member's name; or the
-    PMID, or the DOI, or that name.
+    PMID, or the DOI, or the path as given, of a member `archive/member`. The second article of a
+    file or member and those after it are not what the name says: instead of it they have
+    `path:number`.
     Archives are read front to back, and nothing is extracted. Members not called .xml or .nxml are
     passed over. A member that must not be read (a link, a device, a path out of the archive) or
     cannot be (broken XML, entities, out of bounds) is named in `counts.failed`; the others are
@@ -75,7 +77,7 @@ def read_pmc(
       UserError: `options.licenses` names an unknown licence.
     """
     counts = ReadCounts() if counts is None else counts
-    name, file = os.fspath(path), epath.Path(path).name
+    name = os.fspath(path)
     dropped = _filter(options)
 
     def count(article: _Article) -> Iterator[Document]:
@@ -93,14 +95,7 @@ def read_pmc(
             data = itertools.chain([head], chunks(stream))
             for number, element in enumerate(_articles(data, name)):
                 if share.holds(number):
-                    yield from count(
-                        _article(
-                            element,
-                            file if number == 0 else f"{file}:{number + 1}",
-                            options,
-                            dropped,
-                        )
-                    )
+                    yield from count(_article(element, name, number, options, dropped))
             return
         members = (m for m in tar_members(stream, name, head) if m.fault or _is_xml(m.name))
         for number, member in enumerate(members):
@@ -113,8 +108,8 @@ def read_pmc(
             try:
                 # All of a member or nothing: what is wrong with it may come last.
                 articles = [
-                    _article(element, member.name, options, dropped)
-                    for element in _articles(member.chunks(), member_name)
+                    _article(element, member_name, place, options, dropped)
+                    for place, element in enumerate(_articles(member.chunks(), member_name))
                 ]
             except CorpusFileError as error:
                 if error.path != member_name:  # The archive itself.
@@ -135,29 +130,30 @@ def _articles(data: Iterable[bytes], path: str) -> Iterator[etree._Element]:
 
 def _article(
     article: etree._Element,
-    default_id: str,
+    path: str,
+    number: int,
     options: ReadOptions,
     dropped: Callable[[etree._Element, etree._Element | None], str],
 ) -> _Article:
     meta = article.find("{*}front/{*}article-meta")
     if reason := dropped(article, meta):
         return _Article(reason, "", ())
-    return _Article("", _id(meta, default_id), article_passages(article, options))
+    return _Article("", _id(meta, path, number), article_passages(article, options))
 
 
-def _id(meta: etree._Element | None, file: str) -> str:
+def _id(meta: etree._Element | None, path: str, number: int) -> str:
     ids = {}
     for element in () if meta is None else meta.iterchildren("{*}article-id"):
         text = clean_passage(element.text or "")
         if text:
             ids.setdefault(element.get("pub-id-type"), text)
     for kind in _PMC_IDS:
-        if number := re.fullmatch(r"(?:PMC)?(\d+)(?:\.\d+)?", ids.get(kind, ""), re.IGNORECASE):
-            return f"PMC{number[1]}"
+        if found := re.fullmatch(r"(?:PMC)?(\d+)(?:\.\d+)?", ids.get(kind, ""), re.IGNORECASE):
+            return f"PMC{found[1]}"
     # PMC names its files so, and articles as their publishers sent them know no number of PMC.
-    if number := re.search(r"(?:^|/)(PMC\d+)[^/]*$", file):
-        return number[1]
-    return ids.get("pmid") or ids.get("doi") or file
+    if number == 0 and (found := re.search(r"(?:^|/)(PMC\d+)[^/]*$", path)):
+        return found[1]
+    return ids.get("pmid") or ids.get("doi") or (f"{path}:{number + 1}" if number else path)
 
 
 def _filter(options: ReadOptions) -> Callable[[etree._Element, etree._Element | None], str]:

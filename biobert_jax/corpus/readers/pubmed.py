@@ -50,6 +50,7 @@ def read_pubmed(
 ) -> Iterator[Document]:
     """Yields a document per record: id = PMID, passages = title, then abstract sections.
 
+    A record without a PMID is called `<path as given>:<number from 1>`.
     Inline markup is flattened to its text, so `CO<sub>2</sub>` reads CO2. A translated title
     loses its brackets. Copyright notices and "ABSTRACT TRUNCATED" marks are left out. Memory
     does not grow with the file. Every share parses the whole file, so that all see its faults.
@@ -70,13 +71,13 @@ def read_pubmed(
         declares entities. The documents before the fault have been yielded.
     """
     counts = ReadCounts() if counts is None else counts
-    name = epath.Path(path).name
+    name = os.fspath(path)
     dropped = _filter(options)
     number = -1
     with open_bytes(path, counts) as stream:
         for record in xml_records(
             chunks(stream),
-            os.fspath(path),
+            name,
             kind="PubMed",
             tags=(*_RECORD_TAGS, "DeleteCitation"),
             roots=_ROOT_TAGS,

@@ -9,6 +9,9 @@ import hashlib
 import importlib
 import inspect
 import re
+import reprlib
+import sys
+import traceback
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import metadata
@@ -33,7 +36,8 @@ def load_splitter(name: str = "rules") -> Splitter:
     answer is checked. Load it in the process that uses it: not all can be pickled.
 
     Raises UserError if there is no such splitter, or its library is not installed; a splitter of
-    the form "package.module:function" raises it when its answer is not a list of spans.
+    the form "package.module:function" raises it when the function raises an error, or when its
+    answer is not a list of spans.
     """
     if name == "rules":
         return split_sentences
@@ -50,7 +54,8 @@ def splitter_id(name: str) -> str:
     """The splitter's name and version, for the fingerprint of what was made with it.
 
     The version is the library's; of "package.module:function" it is a digest of the module's
-    source, so that an edit shows. Raises UserError as `load_splitter` does.
+    source (its file where it is compiled), so that an edit shows. Raises UserError as
+    `load_splitter` does.
     """
     if name == "rules":
         return f"rules {RULES_VERSION}"
@@ -62,8 +67,10 @@ def splitter_id(name: str) -> str:
         except metadata.PackageNotFoundError:
             raise _not_installed(name) from None
     module, _ = _import_function(name)
-    source = inspect.getsourcefile(module)
-    content = Path(source).read_bytes() if source else b""
+    file = getattr(module, "__file__", None)
+    source = (inspect.getsourcefile(module) or file) if file else None
+    # What has no file is a part of Python.
+    content = Path(source).read_bytes() if source else sys.version.encode()
     return f"{name} {hashlib.sha256(content).hexdigest()[:12]}"
 
 
@@ -148,7 +155,13 @@ def _checked(name: str, function: Splitter, text: str) -> list[tuple[int, int]]:
             f"of code points, in order, within the text"
         )
 
-    spans = function(text)
+    try:
+        spans = function(text)
+    except Exception as error:
+        # The traceback is not shown: what it ends with is, unless that is the call above.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = "" if frame.filename == __file__ else f" at {frame.filename}:{frame.lineno}"
+        raise wrong(f"raised {_one_line(error)}{where}") from error
     if not isinstance(spans, list | tuple):
         raise wrong(f"returned {type(spans).__name__}")
     end_before = 0
@@ -158,7 +171,7 @@ def _checked(name: str, function: Splitter, text: str) -> list[tuple[int, int]]:
             or len(span) != 2
             or not all(isinstance(x, int) for x in span)
         ):
-            raise wrong(f"span {number} is {span!r}")
+            raise wrong(f"span {number} is {' '.join(reprlib.repr(span).split())}")
         start, end = span
         if not end_before <= start < end <= len(text):
             raise wrong(
@@ -184,12 +197,20 @@ def _import_function(name: str):
             f"sentence splitter {name!r}: cannot import {module_name} ({error}); is its folder "
             f"on PYTHONPATH?"
         ) from error
+    except Exception as error:  # of the module itself, which anyone may have written
+        raise UserError(
+            f"sentence splitter {name!r}: importing {module_name} raised {_one_line(error)}"
+        ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
         raise UserError(
             f"sentence splitter {name!r}: {module_name} has no function {function_name}"
         )
     return module, function
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _import_library(module: str):

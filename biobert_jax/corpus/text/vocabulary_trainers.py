@@ -32,7 +32,7 @@ def train_wordpiece(documents: Sequence[bytes], size: int, *, lowercase: bool = 
     """
     import tokenizers
 
-    _check_size(size)
+    check_size(size)
     words = count_words(documents, lowercase=lowercase)
     frequencies: Counter[str] = Counter()
     for word, count in words.items():
@@ -77,7 +77,7 @@ def train_sentencepiece(documents: Sequence[bytes], size: int, *, lowercase: boo
     """
     import sentencepiece
 
-    _check_size(size)
+    check_size(size)
     pad, unk, *others = SPECIAL_NAMES
     model = io.BytesIO()
     try:
@@ -151,6 +151,7 @@ def _repeated(words: dict[str, int]) -> Iterator[str]:
     yield "".join(lines)
 
 
-def _check_size(size: int) -> None:
+def check_size(size: int) -> None:
+    """Raises UserError for a size that no vocabulary of ours can have."""
     if size < MIN_SIZE:
         raise UserError(f"--size {size}: a vocabulary needs {MIN_SIZE} tokens")
