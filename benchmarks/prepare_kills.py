@@ -5,8 +5,8 @@
 
 The undisturbed run is timed. The other is killed by SIGKILL so many times at moments drawn at
 random, and started again each time; before each start every temporary file that was left is
-overwritten with rubbish, so that a run that read one would show. Whenever one comes to its end, every
-file of both folders is compared, byte for byte; if kills are left, it begins anew.
+overwritten with rubbish, so that a run that read one would show. Whenever one comes to its end,
+every file of both folders is compared, byte for byte; if kills are left, it begins anew.
 """
 
 import argparse

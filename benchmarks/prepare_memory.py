@@ -1,11 +1,13 @@
 """Peak memory and speed of `biobert prepare` on a corpus and on the same corpus many times over.
 
-    python benchmarks/prepare_memory.py --input 'pmc/*.tar.gz' --format pmc --vocab VOCAB \
-        --scratch EMPTY_FOLDER [--times 20] [--workers 2] [--one_worker]
+    python benchmarks/prepare_memory.py --input 'pmc_paragraphs-*.txt.gz' --format text \
+        --vocab VOCAB --scratch EMPTY_FOLDER [--times 20] [--workers 2] [--one_worker 2]
 
 Memory is the resident set of the process and all its children, added up (shared pages count once
 a process), looked at 20 times a second. Duplicates are kept, so that the large run does all the
-work. --one_worker runs the corpus with one worker too, alternating, for the ratio of speeds.
+work; of PubMed and PMC the copies would count as versions of one article, so they are not for this.
+--one_worker N runs N times the corpus with one worker and with several in turn, three times, for
+the ratio of speeds.
 """
 
 import argparse
@@ -45,12 +47,12 @@ def main() -> None:
     """Runs and prints."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--input", required=True)
-    parser.add_argument("--format", required=True)
+    parser.add_argument("--format", required=True, choices=("text", "jsonl"))
     parser.add_argument("--vocab", required=True)
     parser.add_argument("--scratch", required=True, type=Path)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--one_worker", action="store_true")
+    parser.add_argument("--one_worker", type=int, default=0, metavar="N")
     args = parser.parse_args()
     files = sorted(glob.glob(args.input))
 
@@ -86,10 +88,11 @@ def main() -> None:
         flush=True,
     )
     if args.one_worker:
-        pairs = [(run(4, 1)[0], run(4, args.workers)[0]) for _ in range(3)]
+        times = args.one_worker
+        pairs = [(run(times, 1)[0], run(times, args.workers)[0]) for _ in range(3)]
         ratios = [one / several for one, several in pairs]
         print(
-            f"4 times the corpus, seconds with 1 and {args.workers} workers: "
+            f"{times} times the corpus, seconds with 1 and {args.workers} workers: "
             + ", ".join(f"{a:.1f} and {b:.1f}" for a, b in pairs)
             + f"; ratio {statistics.median(ratios):.2f} (median of 3)"
         )

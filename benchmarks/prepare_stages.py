@@ -4,8 +4,8 @@
         [--objective mlm_nsp] [--repeat 5]
 
 The stages of `biobert prepare` are run one after the other over the same files, in one process,
-timed by CPU seconds; the rate is of decompressed input. --repeat reads the files so many times
-over (small samples), keeping duplicates, so that start-up does not weigh.
+timed by CPU seconds; the rate is of decompressed input. --repeat goes through the files so many
+times (small samples), each time with a tokenizer that remembers nothing.
 """
 
 import argparse
@@ -46,8 +46,6 @@ def main() -> None:
     counts = ReadCounts()
     tokenizer = load_tokenizer(args.vocab)
     encode = document_encoder(arguments, tokenizer)
-    # Without splitting, to tell the two apart.
-    plain = document_encoder(dataclasses.replace(arguments, objective="mlm"), tokenizer)
     split = load_splitter(arguments.sentence_splitter)
     maker = RowMaker(arguments, tokenizer, (0, 0))
     format = arguments.format_of_records(tokenizer.vocab_size)
@@ -60,6 +58,10 @@ def main() -> None:
         return result
 
     for _ in range(args.repeat):
+        # Without splitting, to tell the two apart.
+        plain = document_encoder(
+            dataclasses.replace(arguments, objective="mlm"), load_tokenizer(args.vocab)
+        )
         for path in arguments.inputs:
             documents = timed(
                 "read", lambda path=path: list(open_documents(path, args.format, counts=counts))
@@ -68,7 +70,7 @@ def main() -> None:
             characters += sum(len(p) for d in documents for p in d.passages)
             if arguments.needs_sentences:
                 timed("sentences", lambda d=documents: [split(p) for x in d for p in x.passages])
-            timed("tokenize", lambda d=documents: [plain(x, 0) for x in d])
+            timed("tokenize", lambda d=documents, p=plain: [p(x, 0) for x in d])
             encoded = [e for d in documents if not isinstance(e := encode(d, 0), str)]
             texts = [
                 SentenceTokens(e.ids, [0, *np.cumsum(e.sentence_lengths).tolist()]) for e in encoded

@@ -240,6 +240,21 @@ def test_errors_are_one_line_and_leave_nothing(data_set, tmp_path, capsys, monke
 
 
 @pytest.mark.parametrize("data_set", ["packed"], indirect=True)
+def test_what_a_killed_export_left_goes(data_set, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "_write_part", killed)
+        patch.setattr(export.shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(KeyboardInterrupt):
+            export_arrays(data_set[0], tmp_path / "arrays")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".arrays.tmp", "data"]
+    export_arrays(data_set[0], tmp_path / "arrays")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["arrays", "data"]
+
+
+@pytest.mark.parametrize("data_set", ["packed"], indirect=True)
 def test_a_split_without_rows_is_an_error(data_set, tmp_path):
     directory, rows = data_set
     shards = {"train-00000-of-00001.tfrecord": rows["train"]}

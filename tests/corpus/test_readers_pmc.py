@@ -74,13 +74,34 @@ def test_articles_without_text_are_empty(tmp_path):
         ({"pmid": "7", "doi": "10.1/x"}, "PMC34.nxml", "PMC34"),
         ({"pmid": "7", "doi": "10.1/x"}, "a.xml", "7"),
         ({"doi": "10.1/x"}, "a.xml", "10.1/x"),
-        ({"publisher-id": "3"}, "a.xml", "a.xml"),
+        ({"publisher-id": "3"}, "a.xml", "{path}"),
     ],
 )
 def test_ids(tmp_path, ids, name, expected):
     meta = "".join(f'<article-id pub-id-type="{k}">{v}</article-id>' for k, v in ids.items())
-    (document,) = read_pmc(write(tmp_path, article(meta=meta, id_=""), name))
-    assert document.id == expected
+    path = write(tmp_path, article(meta=meta, id_=""), name)
+    (document,) = read_pmc(path)
+    assert document.id == expected.format(path=path)
+
+
+def test_two_articles_without_ids_are_never_taken_for_one(tmp_path, monkeypatch):
+    one = article(id_="")
+    several = f"<pmc-articleset>{one * 3}</pmc-articleset>"
+    paths = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        paths += [
+            write(tmp_path / folder, one, "main.nxml"),
+            write(tmp_path / folder, several, "set.xml"),
+            pack(tmp_path / folder / "p.tar.gz", [("x/set.xml", several.encode())]),
+        ]
+    paths += [write(tmp_path, several, "PMC5.xml")]
+    monkeypatch.chdir(tmp_path)
+    found = [d.id for path in paths for d in read_pmc(path.relative_to(tmp_path))]
+    members = ["a/p.tar.gz/x/set.xml", "a/p.tar.gz/x/set.xml:2", "a/p.tar.gz/x/set.xml:3"]
+    assert found[:7] == ["a/main.nxml", "a/set.xml", "a/set.xml:2", "a/set.xml:3", *members]
+    assert found[-3:] == ["PMC5", "PMC5.xml:2", "PMC5.xml:3"]
+    assert len(set(found)) == len(found) == 17
 
 
 def test_filters(tmp_path):
@@ -128,16 +149,16 @@ def test_archives_are_read_member_by_member(tmp_path):
          .encode()),
         ("d/empty.xml", b""),
     ]  # fmt: skip
+    path = tmp_path / "package.bin"
     expected = [
         Document("PMC1", ("A title",)),
-        Document("d/3.xml", ("Ä",)),
-        Document(long_name, ("A title",)),
+        Document(f"{path}/d/3.xml", ("Ä",)),
+        Document(f"{path}/{long_name}", ("A title",)),
         Document("PMC7", ("A title",)),
         Document("PMC8", ("A title",)),
     ]
     for mode in ("w:gz", "w"):
         for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
-            path = tmp_path / "package.bin"
             with tarfile.open(path, mode, format=form) as archive:
                 folder = tarfile.TarInfo("d")
                 folder.type = tarfile.DIRTYPE

@@ -138,6 +138,19 @@ def test_buckets_hold_what_was_counted():
         assert np.count_nonzero((numbers >= first) & (numbers <= last)) == count
 
 
+@pytest.mark.parametrize("low", [3, 2**20, 2**24])
+def test_numbers_beyond_the_last_edge_are_in_an_open_bucket(low):
+    histogram = Histogram()
+    histogram.add_all(np.array([low, 2**24, 2**26]))
+    found = buckets(histogram.counts)
+    assert found[-1][:2] == [2**24, None]
+    assert buckets(histogram.counts, limit=2**27)[-1][:2] == [2**24, 2**27]
+    spans, counts = bars(found)
+    assert spans[-1] == (2**24, None) and sum(counts) == 3
+    assert "16,777,216 or more tokens" in histogram_svg(found, x_label="tokens", y_label="d")
+    assert quantile(found, 0.95) == 2**24
+
+
 # Plots.
 
 

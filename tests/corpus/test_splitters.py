@@ -110,6 +110,36 @@ def test_what_a_function_returns_is_checked(module, returned, message):
 
 
 @pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ("1 + 'a'", r"raised TypeError: unsupported .* at .*my_splitter.py:2;"),
+        ("int('a\\nb')", r"raised ValueError: invalid .*my_splitter.py:2"),
+        ("{}['a']", "raised KeyError: 'a'"),
+        ("[text * 1000]", r"span 0 is 'One\. .{,30}'; it must"),
+    ],
+)
+def test_what_a_function_raises_is_one_short_line(module, returned, message):
+    module(returned)
+    with pytest.raises(UserError, match=message) as error:
+        load_splitter("my_splitter:split")("One. Two.")
+    assert "'my_splitter:split'" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_functions_without_source_are_named_and_have_ids():
+    for name in ("math:floor", "builtins:abs"):
+        assert splitter_id(name).startswith(f"{name} ")
+        with pytest.raises(UserError, match=f"'{name}': raised TypeError: [^/]*;"):
+            load_splitter(name)("One. Two.")
+
+
+def test_a_module_that_cannot_be_imported_is_one_line(module):
+    module("(")
+    with pytest.raises(UserError, match="importing my_splitter raised SyntaxError") as error:
+        load_splitter("my_splitter:split")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("punkt", "not known; take one of rules, blingfire"),

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from biobert_jax import cli
+from biobert_jax import cli, files
 from biobert_jax.corpus.text import vocabulary
 from biobert_jax.corpus.text.fingerprints import is_held_out
 from biobert_jax.corpus.text.tokenization import SPECIAL_NAMES, load_tokenizer
@@ -267,6 +267,45 @@ def test_errors_are_one_line_and_leave_nothing(fails, tmp_path):
     assert "exists" in fails(*source, "--output", tmp_path / "there.txt")
     names = {p.name for p in tmp_path.iterdir()}
     assert names == {"a.jsonl", "empty.jsonl", "bad.jsonl", "there.txt"}
+
+
+def test_what_cannot_end_well_is_refused_before_any_reading(fails, tmp_path, monkeypatch):
+    source = ["--input", write_jsonl(tmp_path / "a.jsonl", ["Some text."]), "--format", "jsonl"]
+    (tmp_path / "b.txt.report.json").mkdir()
+
+    def read(*_, **__):
+        pytest.fail("the corpus was read")
+
+    monkeypatch.setattr(vocabulary, "draw_sample", read)
+    assert "--size 99:" in fails(*source, "--output", tmp_path / "b", "--size", 99)
+    for output in ("a.jsonl/v.txt", "a.jsonl/deep/v.txt", "b.txt", "n" * 250):
+        assert "cannot be written (" in fails(*source, "--output", tmp_path / output)
+    monkeypatch.undo()
+    assert "all held out" in fails(
+        *source, "--output", tmp_path / "new/deep/v.txt", "--held_out", 0.9999999
+    )
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jsonl", "b.txt.report.json"]
+
+
+def test_the_same_command_goes_on_after_a_kill_between_the_two_files(tmp_path, monkeypatch):
+    source = ["--input", write_corpus(tmp_path / "a.jsonl", 100), "--format", "jsonl"]
+    command = [*source, "--size", 200, "--output", tmp_path / "v.txt"]
+    write, written = files.write_bytes_atomically, []
+
+    def killed(path, content):
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_bytes_atomically", killed)
+        assert run(*command) == 130
+    assert written and run(*command) == 0
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == ["a.jsonl", "v.txt", "v.txt.report.json"]
+    report = json.loads((tmp_path / "v.txt.report.json").read_text())
+    assert {fit["vocabulary"] for fit in report["held_out"]} == {str(tmp_path / "v.txt")}
 
 
 def test_sizes_too_small():

@@ -75,6 +75,7 @@ def test_a_run_that_died_ends_the_same_bit_for_bit(pretrained_on_pairs, pairs, t
     assert_same_result(tmp_path / "run", pretrained_on_pairs)
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_same_losses(pretrained_on_pairs, pairs, tmp_path):
     process = biobert(pretrain_command(pairs, tmp_path / "run"), devices=8)
     _, errors = process.communicate(timeout=280)
@@ -86,6 +87,7 @@ def test_eight_devices_give_the_same_losses(pretrained_on_pairs, pairs, tmp_path
     np.testing.assert_allclose(eight, one, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_google_files_train_as_their_folder_does_and_resume(google, tmp_path, capsys):
     assert cli.main(pretrain_command(google, tmp_path / "folder")) == 0
     assert cli.main(files_command(google, tmp_path / "files")) == 0
