@@ -1,20 +1,19 @@
-"""Every setting of a run as frozen, typed dataclasses, and the way into them from a config file.
+"""Every setting of a run as frozen, typed dataclasses.
 
-An experiment file's `get_config()` returns an ml_collections ConfigDict; `resolve` turns it into
-one of the dataclasses below, once. Past that point nothing sees a ConfigDict. A key that no
-dataclass has is refused with the nearest name that one has.
+An experiment file's `get_config()` returns an ml_collections ConfigDict; `config_parsing.resolve`
+turns it into one of the dataclasses below, once. Past that point nothing sees a ConfigDict. A key
+that no dataclass has is refused with the nearest name that one has.
 """
 
-import dataclasses
 import difflib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, get_args, get_type_hints
 
 from biobert_jax.errors import UserError
 
-T = TypeVar("T")
+# Names of `model.attention` and `model.remat`, which the modules of those names explain.
+REMAT = ("none", "dots", "full")
+ATTENTION = ("auto", "xla", "splash", "cudnn", "triton")
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class ModelConfig:
     layer_norm_eps: float = 1e-12
     initializer_range: float = 0.02
     attention: str = "auto"
-    scan_layers: bool = True
+    scan_layers: bool = True  # one layer compiled once; False unrolls them
+    remat: str = "none"  # what the backward pass computes again rather than keeps
     dtype: str = "float32"  # of activations; parameters are always float32
 
     def __post_init__(self):
@@ -51,7 +51,8 @@ class ModelConfig:
                 f"model.num_attention_heads {self.num_attention_heads}: choose one that is"
             )
         _one_of("model.hidden_act", self.hidden_act, ("gelu", "gelu_tanh", "relu"))
-        _one_of("model.attention", self.attention, ("auto", "xla"))
+        _one_of("model.attention", self.attention, ATTENTION)
+        _one_of("model.remat", self.remat, REMAT)
         _one_of("model.dtype", self.dtype, ("float32", "bfloat16"))
 
 
@@ -71,10 +72,25 @@ FUNCTION_FIELDS = (
 
 
 @dataclass(frozen=True)
-class DataConfig:
-    """Where a run's rows come from: a folder that `biobert prepare` wrote, or google's records."""
+class PhaseConfig:
+    """A stretch of a run with rows, and so a length and a batch size, of its own."""
 
     dir: str = ""
+    batch_size: int = 32
+    start_step: int = 0  # it lasts until the next phase starts, the last one until num_steps
+
+    def __post_init__(self):
+        _positive("data.phases.batch_size", self.batch_size)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where a run's rows come from: a folder that `biobert prepare` or `export` wrote, google's
+    records, or a folder a phase (upstream: 9 of 10 steps on rows of 128, the rest on 512).
+    """
+
+    dir: str = ""
+    phases: tuple[PhaseConfig, ...] = ()  # instead of dir and batch_size
     files: tuple[str, ...] = ()  # instead of dir: globs of create_pretraining_data.py's TFRecords
     heldout_files: tuple[str, ...] = ()  # as files, to evaluate on
     vocab: str = ""  # that files were made with; "": the one of init
@@ -83,8 +99,15 @@ class DataConfig:
 
     def __post_init__(self):
         _positive("data.batch_size", self.batch_size)
-        if self.dir and self.files:
-            raise UserError("data.dir and data.files are both set: give one of them")
+        given = [name for name in ("dir", "files", "phases") if getattr(self, name)]
+        if len(given) > 1:
+            raise UserError(f"data.{given[0]} and data.{given[1]} are both set: give one of them")
+        starts = [phase.start_step for phase in self.phases]
+        if starts and (starts[0] != 0 or sorted(set(starts)) != starts):
+            raise UserError(
+                f"data.phases start at steps {starts}: the first must start at 0, and each later "
+                "than the one before"
+            )
         for name in ("heldout_files", "vocab"):
             if getattr(self, name) and not self.files:
                 raise UserError(
@@ -98,6 +121,7 @@ class MaskingConfig:
     """Dynamic masking (BERT: 15 %, of which 80 % [MASK], 10 % random, 10 % unchanged)."""
 
     rate: float = 0.15
+    whole_word: bool = False  # a word's pieces are hidden all together or not at all
     mask_fraction: float = 0.8
     random_fraction: float = 0.1
 
@@ -119,9 +143,14 @@ class OptimizerConfig:
 
     name: str = "bert_adamw"  # no bias correction, as upstream; "adamw" corrects
     learning_rate: float = 1e-4
+    schedule: str = "polynomial"  # after the warm-up; "wsd": stable, then linear decay
     warmup_steps: int = 0
     warmup_fraction: float = 0.0  # of num_steps; used where warmup_steps is 0
-    power: float = 1.0  # of the polynomial decay to zero; 1 is linear
+    power: float = 1.0  # of the polynomial decay; 1 is linear
+    decay_fraction: float = 0.2  # "wsd": the share of num_steps that the decay takes, at the end
+    end_fraction: float = 0.0  # the last rate, as a share of learning_rate
+    layer_decay: float = 1.0  # each layer's rate is this times that of the layer above it
+    muon_learning_rate: float = 0.0  # "muon": the matrices' rate; 0: learning_rate too
     weight_decay: float = 0.01
     b1: float = 0.9
     b2: float = 0.999
@@ -129,9 +158,13 @@ class OptimizerConfig:
     clip_norm: float = 1.0  # of the global gradient; 0: no clipping
 
     def __post_init__(self):
-        _one_of("optimizer.name", self.name, ("bert_adamw", "adamw"))
+        _one_of("optimizer.name", self.name, ("bert_adamw", "adamw", "lamb", "muon"))
+        _one_of("optimizer.schedule", self.schedule, ("polynomial", "cosine", "wsd", "constant"))
         if self.learning_rate <= 0:
             raise UserError(f"optimizer.learning_rate is {self.learning_rate}: it must be above 0")
+        for name in ("decay_fraction", "end_fraction", "layer_decay", "warmup_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"optimizer.{name} is {getattr(self, name)}: it must lie in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -139,24 +172,40 @@ class TrainConfig:
     """How long to train, and when to evaluate, save and log."""
 
     num_steps: int = 1000
+    accumulation_steps: int = 1  # micro-batches that a batch is dealt into, one after another
+    gradient_dtype: str = "float32"  # in which gradients are summed over the devices
     eval_every: int = 500
     eval_batches: int = 50  # held-out batches an evaluation takes at most
     checkpoint_every: int = 500
-    keep_checkpoints: int = 3
+    keep_checkpoints: int = 3  # the newest; older ones are deleted
+    permanent_every: int = 0  # steps between checkpoints that are never deleted; 0: none
+    temporary_minutes: float = 0.0  # a checkpoint when so long without one; the next replaces it
+    max_nonfinite_steps: int = 10  # updates in a row skipped as not finite before the run stops
+    watchdog_minutes: float = 30.0  # a step that takes longer ends the run; 0: never
     log_every: int = 10
 
     def __post_init__(self):
-        _positive("train.num_steps", self.num_steps)
+        for name in ("num_steps", "accumulation_steps", "max_nonfinite_steps"):
+            _positive(f"train.{name}", getattr(self, name))
+        _one_of("train.gradient_dtype", self.gradient_dtype, ("float32", "bfloat16"))
 
 
 @dataclass(frozen=True)
 class MeshConfig:
-    """How arrays lie on the devices. "dp": parameters on every device, rows dealt over all."""
+    """How arrays lie on the devices; `training/sharding.py` has the table.
+
+    "dp": parameters on every device, rows dealt over all. "fsdp": parameters and optimizer state
+    dealt over the devices too. "fsdp+tp": matrices also dealt over a `tensor` axis.
+    """
 
     layout: str = "dp"
+    fsdp: int = 0  # size of the fsdp axis; 0: all devices that the other axes leave
+    tensor: int = 2  # size of the tensor axis, in layout "fsdp+tp"
+    slices: int = 0  # TPU slices that the data axis spans; 0: as many as there are
 
     def __post_init__(self):
-        _one_of("mesh.layout", self.layout, ("dp",))
+        _one_of("mesh.layout", self.layout, ("dp", "fsdp", "fsdp+tp"))
+        _positive("mesh.tensor", self.tensor)
 
 
 @dataclass(frozen=True)
@@ -216,9 +265,15 @@ class NerTrainConfig:
 
     num_epochs: float = 3.0
     num_steps: int = 0
+    accumulation_steps: int = 1
+    gradient_dtype: str = "float32"
     eval_every: int = 0  # 0: once an epoch where data.eval is set
     checkpoint_every: int = 1000
     keep_checkpoints: int = 1
+    permanent_every: int = 0
+    temporary_minutes: float = 0.0
+    max_nonfinite_steps: int = 10
+    watchdog_minutes: float = 30.0
     log_every: int = 10
 
 
@@ -241,99 +296,6 @@ class NerConfig:
         _one_of("task", self.task, ("ner",))
         if self.seed < 0:
             raise UserError(f"seed is {self.seed}: it must be at least 0")
-
-
-def resolve(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
-    """Builds the dataclass `cls` from nested `values` (a ConfigDict or a plain dict).
-
-    Raises:
-      UserError: a key that `cls` has not, naming the nearest one; a value of another type.
-    """
-    hints = get_type_hints(cls)
-    arguments = {}
-    for key, value in values.items():
-        _check_key(cls, key, prefix)
-        arguments[key] = _coerce(hints[key], value, prefix + key)
-    return cls(**arguments)
-
-
-def apply_overrides(cls: type, values: Mapping[str, Any], overrides: Sequence[str]) -> dict:
-    """Returns `values` as a nested dict with each override, `a.b=value`, set.
-
-    Raises:
-      UserError: an override without `=`, or of a key that `cls` has not.
-    """
-    result = json.loads(json.dumps(_plain(values)))
-    for override in overrides:
-        path, equals, text = override.partition("=")
-        if not equals:
-            raise UserError(f"--config.{override} has no value: write --config.{override}=VALUE")
-        *parents, leaf = path.split(".")
-        node, node_cls = result, cls
-        for depth, parent in enumerate(parents):
-            _check_key(node_cls, parent, "".join(p + "." for p in parents[:depth]))
-            node_cls = get_type_hints(node_cls)[parent]
-            if not dataclasses.is_dataclass(node_cls):
-                raise UserError(f"config key {path!r}: {parent!r} has no keys below it")
-            node = node.setdefault(parent, {})
-        _check_key(node_cls, leaf, "".join(p + "." for p in parents))
-        if dataclasses.is_dataclass(get_type_hints(node_cls)[leaf]):
-            raise UserError(f"config key {path!r} is a group: set one of its keys instead")
-        node[leaf] = text
-    return result
-
-
-def to_json(config: Any) -> str:
-    """The resolved config as indented JSON, ending in a line break."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping) or hasattr(value, "items"):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value
-
-
-def _check_key(cls: type, key: str, prefix: str) -> None:
-    names = [f.name for f in dataclasses.fields(cls)]
-    if key not in names:
-        near = difflib.get_close_matches(key, names, n=1, cutoff=0.4)
-        hint = f"did you mean {prefix + near[0]!r}?" if near else f"known: {', '.join(names)}"
-        raise UserError(f"config has no key {prefix + key!r}: {hint}")
-
-
-def _coerce(hint: Any, value: Any, key: str) -> Any:
-    """`value` as the type `hint`: text from the command line is parsed, else it must fit."""
-    if dataclasses.is_dataclass(hint):
-        if isinstance(value, hint):
-            return value
-        if not hasattr(value, "items"):
-            raise UserError(f"config key {key!r} is a group of keys, not {value!r}")
-        return resolve(hint, value, key + ".")
-    if get_args(hint):  # tuple[str, ...] is the only parametrised type in use
-        if isinstance(value, str):
-            value = [part for part in value.split(",") if part]
-        return tuple(str(part) for part in value)
-    try:
-        if hint is bool:
-            if isinstance(value, str):
-                return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
-            if isinstance(value, bool):
-                return value
-        elif hint is int and not isinstance(value, bool):
-            if isinstance(value, str):
-                return int(value.replace("_", ""))
-            if int(value) == value:
-                return int(value)
-        elif hint is float and not isinstance(value, bool):
-            return float(value)
-        elif hint is str and isinstance(value, str):
-            return value
-    except (KeyError, ValueError, TypeError):
-        pass
-    raise UserError(f"config key {key!r} takes {hint.__name__}, not {value!r}")
 
 
 def _positive(key: str, value: int) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TypeVar
 
-from biobert_jax.config import apply_overrides, resolve
+from biobert_jax.config_parsing import apply_overrides, resolve
 from biobert_jax.errors import UserError
 
 T = TypeVar("T")

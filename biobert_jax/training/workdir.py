@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from biobert_jax import config as configs
 from biobert_jax.checkpoints import orbax
+from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically
 from biobert_jax.training.sharding import replicated
@@ -34,9 +34,9 @@ def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Pa
     path = workdir / "config.json"
     if path.exists() and orbax.checkpoints_of(workdir):
         # A key that came after the run was begun had its default then.
-        defaults = _flat(json.loads(configs.to_json(type(config)())))
+        defaults = _flat(json.loads(to_json(type(config)())))
         before = defaults | _flat(json.loads(path.read_text(encoding="utf-8")))
-        now = _flat(json.loads(configs.to_json(config)))
+        now = _flat(json.loads(to_json(config)))
         changed = [
             f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
             for key in sorted(before | now)
@@ -55,7 +55,7 @@ def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Pa
         )
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(path, configs.to_json(config))
+        write_text_atomically(path, to_json(config))
     except OSError as error:
         raise UserError(f"--workdir {workdir}: cannot be written ({error.strerror})") from error
     return workdir

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from biobert_jax.config import DataConfig, PretrainConfig, to_json
+from biobert_jax.config import DataConfig, PretrainConfig
+from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
 from biobert_jax.training.workdir import claim_workdir
 
