@@ -9,6 +9,7 @@ Needs torch and transformers (`make test-torch` installs them).
 """
 
 import argparse
+import functools
 import time
 from pathlib import Path
 
@@ -18,16 +19,17 @@ import torch
 import torch_ner
 from transformers import AutoTokenizer, BertForTokenClassification
 
-from biobert_jax.checkpoints.load import fit_params, load_checkpoint
+from biobert_jax.checkpoints.load import load_checkpoint
 from biobert_jax.config import MeshConfig, OptimizerConfig
 from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.data.order import row_order
 from biobert_jax.tasks.ner_features import encode_words, pack_sentences
 from biobert_jax.tasks.ner_files import read_sentences
-from biobert_jax.tasks.ner_model import init_tagger, label_losses
+from biobert_jax.tasks.ner_model import label_inputs, label_losses, tagger_of
+from biobert_jax.training.initial import initial_state
 from biobert_jax.training.optimizer import learning_rate, make_optimizer
-from biobert_jax.training.sharding import device_batch, make_mesh, place
-from biobert_jax.training.step import create_state, make_train_step
+from biobert_jax.training.sharding import device_batch, make_mesh
+from biobert_jax.training.step import make_train_step
 
 ROWS, LENGTH = 8, 128
 
@@ -40,14 +42,19 @@ def ours(model: str, data: Path):
     words = encode_words(tokenizer, [s.words for s in sentences])
     rows = pack_sentences(words, LENGTH, tokenizer.special, seed=0)
     labels = rows.label_array(["OBI".index(x[0]) for s in sentences for x in s.labels])
-    graph, fresh = init_tagger(checkpoint.model, 3, 0)
-    params, _ = fit_params(checkpoint, fresh)
-    mesh = make_mesh(MeshConfig(), ROWS)
+    graph, create_params = tagger_of(checkpoint.model, 3, 0)
+    mesh = make_mesh(MeshConfig())
     config = OptimizerConfig(name="adamw", learning_rate=1e-4, eps=1e-8)
     optimizer = make_optimizer(config, 600)
-    state = create_state(place(mesh, params), optimizer, mesh)
+    state, _ = initial_state(create_params, checkpoint, optimizer, mesh)
     step = make_train_step(
-        lambda p, b, k: label_losses(graph, p, b, k), optimizer, learning_rate(config, 600), mesh, 0
+        label_inputs,
+        functools.partial(label_losses, graph),
+        optimizer,
+        learning_rate(config, 600),
+        mesh,
+        0,
+        like=state,
     )
     number = 0
     while True:

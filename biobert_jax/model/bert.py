@@ -15,7 +15,8 @@ from jax import Array
 
 from biobert_jax.config import ModelConfig
 from biobert_jax.model.attention import attention
-from biobert_jax.model.dropout import dropout
+from biobert_jax.model.dropout import dropout, fold_in
+from biobert_jax.model.partitioning import HEADS, HIDDEN, WIDE, constrain
 
 ACTIVATIONS = {
     "gelu": functools.partial(jax.nn.gelu, approximate=False),
@@ -86,11 +87,12 @@ class Embeddings(nnx.Module):
         self.layer_norm = layer_norm(config, rngs=rngs)
         self.dropout_rate = config.hidden_dropout_prob
 
-    def __call__(self, input_ids, sequence_ids, token_type_ids, key) -> Array:
+    def __call__(self, input_ids, sequence_ids, token_type_ids, seeds) -> Array:
         x = self.word_embeddings(input_ids)
         x = x + self.position_embeddings(packed_positions(sequence_ids))
         x = x + self.token_type_embeddings(token_type_ids)
-        return dropout(self.layer_norm(x), self.dropout_rate, key)
+        x = self.layer_norm(constrain(x, HIDDEN))
+        return dropout(x, self.dropout_rate, _fold_in(seeds, 0))
 
 
 class SelfAttention(nnx.Module):
@@ -106,9 +108,9 @@ class SelfAttention(nnx.Module):
         self.implementation = config.attention
         self.dropout_rate = config.attention_probs_dropout_prob
 
-    def __call__(self, x: Array, sequence_ids: Array, key: Array | None) -> Array:
+    def __call__(self, x: Array, sequence_ids: Array, seeds: Array | None) -> Array:
         def heads(projection):
-            return projection(x).reshape(*x.shape[:2], self.num_heads, -1)
+            return constrain(projection(x).reshape(*x.shape[:2], self.num_heads, -1), HEADS)
 
         context = attention(
             heads(self.query),
@@ -117,7 +119,7 @@ class SelfAttention(nnx.Module):
             sequence_ids,
             implementation=self.implementation,
             dropout_rate=self.dropout_rate,
-            dropout_key=key,
+            dropout_seeds=seeds,
         )
         return self.output(context.reshape(x.shape))
 
@@ -134,12 +136,20 @@ class EncoderLayer(nnx.Module):
         self.activation = config.hidden_act
         self.dropout_rate = config.hidden_dropout_prob
 
-    def __call__(self, x: Array, sequence_ids: Array, key: Array | None) -> Array:
-        keys = (None,) * 3 if key is None else jax.random.split(key, 3)
-        attended = self.attention(x, sequence_ids, keys[0])
-        x = self.attention_norm(x + dropout(attended, self.dropout_rate, keys[1]))
-        hidden = self.output(ACTIVATIONS[self.activation](self.intermediate(x)))
-        return self.output_norm(x + dropout(hidden, self.dropout_rate, keys[2]))
+    def __call__(self, x: Array, sequence_ids: Array, seeds: Array | None) -> Array:
+        attended = self.attention(x, sequence_ids, _fold_in(seeds, 0))
+        attended = dropout(attended, self.dropout_rate, _fold_in(seeds, 1))
+        x = constrain(self.attention_norm(x + attended), HIDDEN)
+        hidden = constrain(ACTIVATIONS[self.activation](self.intermediate(x)), WIDE)
+        hidden = dropout(self.output(hidden), self.dropout_rate, _fold_in(seeds, 2))
+        return constrain(self.output_norm(x + hidden), HIDDEN)
+
+
+def rematerialise(layer, remat: str):
+    if remat == "none":
+        return layer
+    policy = {"dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable, "full": None}[remat]
+    return jax.checkpoint(layer, policy=policy, prevent_cse=False)
 
 
 class Encoder(nnx.Module):
@@ -159,15 +169,16 @@ class Encoder(nnx.Module):
         self.layers = nnx.merge(graph, jax.vmap(parameters)(keys))
         self.num_layers = config.num_hidden_layers
         self.scan_layers = config.scan_layers
+        self.remat = config.remat
 
-    def __call__(self, x: Array, sequence_ids: Array, key: Array | None) -> Array:
+    def __call__(self, x: Array, sequence_ids: Array, seeds: Array | None) -> Array:
         graph, stacked = nnx.split(self.layers)
 
         def layer(x, inputs):
             parameters, index = inputs
-            layer_key = None if key is None else jax.random.fold_in(key, index)
-            return nnx.merge(graph, parameters)(x, sequence_ids, layer_key), None
+            return nnx.merge(graph, parameters)(x, sequence_ids, _fold_in(seeds, index + 1)), None
 
+        layer = rematerialise(layer, self.remat)
         inputs = (stacked, jnp.arange(self.num_layers))
         x, _ = jax.lax.scan(layer, x, inputs, unroll=1 if self.scan_layers else True)
         return x
@@ -185,7 +196,7 @@ class Bert(nnx.Module):
         input_ids: Array,
         sequence_ids: Array,
         token_type_ids: Array | None = None,
-        key: Array | None = None,
+        seeds: Array | None = None,
     ) -> Array:
         """Encodes packed rows.
 
@@ -193,13 +204,16 @@ class Bert(nnx.Module):
           input_ids: int [B, L].
           sequence_ids: int [B, L]; 1, 2, … for the row's sequences, 0 for padding.
           token_type_ids: int [B, L], 0 or 1 (the A and B of a pair); None: all 0.
-          key: of dropout; None: no dropout.
+          seeds: of dropout, uint32 [B, 2], one a row; None: no dropout.
 
         Returns:
           [B, L, H] in `config.dtype`; what stands at padding is meaningless.
         """
         if token_type_ids is None:
             token_type_ids = jnp.zeros_like(input_ids)
-        keys = (None, None) if key is None else jax.random.split(key)
-        x = self.embeddings(input_ids, sequence_ids, token_type_ids, keys[0])
-        return self.encoder(x, sequence_ids, keys[1])
+        x = self.embeddings(input_ids, sequence_ids, token_type_ids, seeds)
+        return self.encoder(x, sequence_ids, seeds)
+
+
+def _fold_in(seeds: Array | None, number: int | Array) -> Array | None:
+    return None if seeds is None else fold_in(seeds, number)

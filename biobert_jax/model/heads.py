@@ -9,7 +9,7 @@ from jax import Array
 
 from biobert_jax.config import ModelConfig
 from biobert_jax.model.bert import ACTIVATIONS, Bert, dense, layer_norm
-from biobert_jax.model.dropout import dropout
+from biobert_jax.model.dropout import dropout, fold_in
 
 
 class WeightedSum(NamedTuple):
@@ -83,11 +83,12 @@ class BertForTokenClassification(nnx.Module):
         self.dropout_rate = config.hidden_dropout_prob
 
     def __call__(
-        self, input_ids: Array, sequence_ids: Array, *, keys: tuple = (None, None)
+        self, input_ids: Array, sequence_ids: Array, *, seeds: Array | None = None
     ) -> Array:
-        """Rows [B, L] to float32 logits [B, L, labels]; `keys` of the encoder's and own dropout."""
-        hidden = self.bert(input_ids, sequence_ids, key=keys[0])
-        hidden = dropout(hidden, self.dropout_rate, keys[1])
+        """Rows [B, L] to float32 logits [B, L, labels]; `seeds` of dropout, uint32 [B, 2]."""
+        hidden = self.bert(input_ids, sequence_ids, seeds=seeds)
+        if seeds is not None:
+            hidden = dropout(hidden, self.dropout_rate, fold_in(seeds, -1))
         return self.classifier(hidden).astype(jnp.float32)
 
 

@@ -16,7 +16,7 @@ from biobert_jax.errors import UserError
 from biobert_jax.predict.annotations import AnnotatedDocument, Entity
 from biobert_jax.scoring.conlleval import chunks
 from biobert_jax.tasks.ner_features import encode_words, pack_sentences
-from biobert_jax.tasks.ner_model import init_tagger, split_by_sentence, word_probabilities
+from biobert_jax.tasks.ner_model import split_by_sentence, tagger_of, word_probabilities
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -53,8 +53,8 @@ class EntityTagger:
         self.labels = loaded.labels
         self.max_seq_length = loaded.max_seq_length
         self._tokenizer = load_tokenizer(loaded.vocab)
-        self._graph, fresh = init_tagger(loaded.model, len(self.labels), seed=0)
-        params, _ = fit_params(loaded, fresh)
+        self._graph, create_params = tagger_of(loaded.model, len(self.labels), seed=0)
+        params, _ = fit_params(loaded, jax.eval_shape(create_params))
         self._params = jax.device_put(params)
         self._batch_size = batch_size
 

@@ -1,6 +1,7 @@
 """Fine-tuning for named entity recognition, from a config to scores; reads in the order it runs."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ import jax
 import numpy as np
 
 from biobert_jax.checkpoints import orbax
-from biobert_jax.checkpoints.load import Checkpoint, fit_params, load_checkpoint
+from biobert_jax.checkpoints.load import Checkpoint, load_checkpoint
 from biobert_jax.config import NerConfig
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.data.order import row_order
@@ -23,16 +24,18 @@ from biobert_jax.tasks.model_card import ner_model_card
 from biobert_jax.tasks.ner_features import NerRows, encode_words, pack_sentences
 from biobert_jax.tasks.ner_files import Sentence, read_sentences, write_predictions
 from biobert_jax.tasks.ner_model import (
-    init_tagger,
+    label_inputs,
     label_losses,
     split_by_sentence,
+    tagger_of,
     word_probabilities,
 )
 from biobert_jax.training import loop
+from biobert_jax.training.initial import initial_state
 from biobert_jax.training.metrics import MetricsWriter, Progress
 from biobert_jax.training.optimizer import learning_rate, make_optimizer
-from biobert_jax.training.sharding import device_batch, make_mesh, place
-from biobert_jax.training.step import create_state, make_train_step
+from biobert_jax.training.sharding import check_batch, device_batch, make_mesh
+from biobert_jax.training.step import make_train_step
 from biobert_jax.training.workdir import claim_workdir, resume, saver
 
 
@@ -71,15 +74,15 @@ def finetune_ner(config: NerConfig, workdir: str | os.PathLike) -> conlleval.Sco
     steps_an_epoch = max(1, len(rows.input_ids) // config.data.batch_size)
 
     # The model on the mesh.
-    mesh = make_mesh(config.mesh, config.data.batch_size)
+    mesh = make_mesh(config.mesh, heads=model.num_attention_heads)
+    check_batch(mesh, config.data.batch_size, config.train.accumulation_steps)
     workdir = claim_workdir(workdir, config, num_steps)
-    graph, fresh = init_tagger(model, len(labels), config.seed)
-    params, notes = fit_params(checkpoint, fresh)
+    graph, create_params = tagger_of(model, len(labels), config.seed)
+    optimizer = make_optimizer(config.optimizer, num_steps)
+    state, notes = initial_state(create_params, checkpoint, optimizer, mesh)
     for note in notes:
         _say(f"{config.init}: {note}")
-    optimizer = make_optimizer(config.optimizer, num_steps)
-    state = create_state(place(mesh, params), optimizer, mesh)
-    state, start_step = resume(workdir, state, mesh, _say, data=data)
+    state, start_step = resume(workdir, state, _say, data=data)
     fill = np.count_nonzero(rows.sequence_ids) / rows.sequence_ids.size
     _say(
         f"{len(train):,} sentences in {len(rows.input_ids):,} rows of {length} at fill {fill:.1%}, "
@@ -120,11 +123,15 @@ def finetune_ner(config: NerConfig, workdir: str | os.PathLike) -> conlleval.Sco
             batches=_batches(rows, row_labels, config, start_step),
             to_device=lambda batch: device_batch(mesh, batch),
             train_step=make_train_step(
-                lambda params, batch, key: label_losses(graph, params, batch, key),
+                label_inputs,
+                functools.partial(label_losses, graph),
                 optimizer,
                 learning_rate(config.optimizer, num_steps),
                 mesh,
                 config.seed,
+                like=state,
+                accumulation_steps=config.train.accumulation_steps,
+                gradient_dtype=config.train.gradient_dtype,
             ),
             evaluate=evaluate if held_out else None,
             save=saver(writer, metadata, checkpoint.vocab),

@@ -11,26 +11,33 @@ from flax import nnx
 from jax import Array
 
 from biobert_jax.config import ModelConfig
+from biobert_jax.model.dropout import row_seeds
 from biobert_jax.model.heads import BertForTokenClassification, WeightedSum, cross_entropy
 from biobert_jax.tasks.ner_features import NO_LABEL, NerRows
 
 
-def init_tagger(config: ModelConfig, num_labels: int, seed: int) -> tuple[Any, dict[str, Any]]:
-    """The model's graph and fresh parameters (nested dict), a function of `seed`."""
+def tagger_of(
+    config: ModelConfig, num_labels: int, seed: int
+) -> tuple[Any, Callable[[], dict[str, Any]]]:
+    """The model's graph, and what makes its fresh parameters (to be traced) from `seed`."""
 
     def build(rngs):
         return BertForTokenClassification(config, num_labels, rngs=rngs)
 
     graph = nnx.split(nnx.eval_shape(lambda: build(nnx.Rngs(0))))[0]
-    create = jax.jit(lambda key: nnx.to_pure_dict(nnx.split(build(nnx.Rngs(key)))[1]))
-    return graph, create(jax.random.key(seed))
+    return graph, lambda: nnx.to_pure_dict(nnx.split(build(nnx.Rngs(jax.random.key(seed))))[1])
 
 
-def label_losses(graph: Any, params: Any, batch: dict[str, Array], key: Array):
+def label_inputs(batch: dict[str, Array], key: Array) -> dict[str, Array]:
+    """What `label_losses` takes of a batch of rows [B, L]: as int32, with the seeds of dropout."""
+    inputs = {name: rows.astype(jnp.int32) for name, rows in batch.items()}
+    return inputs | {"dropout_seeds": row_seeds(key, len(inputs["input_ids"]))}
+
+
+def label_losses(graph: Any, params: Any, ids: dict[str, Array]) -> dict[str, WeightedSum]:
     """Cross-entropy and accuracy over the labelled pieces of a batch [B, L], with dropout."""
     model = nnx.merge(graph, params)
-    ids = {name: rows.astype(jnp.int32) for name, rows in batch.items()}
-    logits = model(ids["input_ids"], ids["sequence_ids"], keys=tuple(jax.random.split(key)))
+    logits = model(ids["input_ids"], ids["sequence_ids"], seeds=ids["dropout_seeds"])
     weights = (ids["labels"] != NO_LABEL).astype(jnp.float32)
     labels = jnp.maximum(ids["labels"], 0)
     correct = (jnp.argmax(logits, -1) == labels) * weights

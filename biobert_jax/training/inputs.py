@@ -1,19 +1,25 @@
-"""From a batch of a data set's rows to what the pre-training losses take, on the device."""
+"""From a batch of a data set's rows to what the pre-training losses take, on the device.
+
+Made of the whole global batch, before it is dealt into micro-batches: so what a row's masks and
+dropout are does not depend on how the batch is dealt.
+"""
 
 import functools
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from biobert_jax.config import MaskingConfig
 from biobert_jax.corpus.dataset.records import RecordFormat
+from biobert_jax.model.dropout import row_seeds
 from biobert_jax.model.masking import MaskedRows, SpecialIds, mask_rows
 
 
 class PretrainingInputs(NamedTuple):
-    """Masked rows, and what tells their sequences apart; the arguments of `pretraining_losses`.
+    """Masked rows, and what tells their sequences apart; what `pretraining_losses` takes.
 
     Attributes:
       masked: B rows of L positions and P predictions.
@@ -21,12 +27,14 @@ class PretrainingInputs(NamedTuple):
       token_type_ids: int32 [B, L], 0 or 1; None: all 0.
       next_sentence_labels: int32 [B, K], one a sequence: 0 really follows, 1 random, -1 no such
         sequence; None: rows without sentence pairs.
+      dropout_seeds: uint32 [B, 2], a row's randomness; None: no dropout (evaluation).
     """
 
     masked: MaskedRows
     sequence_ids: Array
     token_type_ids: Array | None = None
     next_sentence_labels: Array | None = None
+    dropout_seeds: Array | None = None
 
 
 # The array that is 0 at padding, by record format.
@@ -40,6 +48,17 @@ def inputs_of(format: RecordFormat, special: SpecialIds, masking: MaskingConfig)
     if format.record_format == "bert":
         return bert_inputs
     return functools.partial(packed_inputs, special=special, masking=masking)
+
+
+def with_dropout(make_inputs: MakeInputs) -> MakeInputs:
+    """As `make_inputs`, with the seeds of dropout: for training."""
+
+    def make(batch, key):
+        mask_key, dropout_key = jax.random.split(key)
+        inputs = make_inputs(batch, mask_key)
+        return inputs._replace(dropout_seeds=row_seeds(dropout_key, len(inputs.sequence_ids)))
+
+    return make
 
 
 def packed_inputs(

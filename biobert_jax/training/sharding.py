@@ -1,50 +1,121 @@
-"""The device mesh, and where each kind of array lies on it: all PartitionSpecs are here."""
+"""The device mesh, and arrays on it. What lies where is said in `model/partitioning.py`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.experimental import mesh_utils
+from jax.sharding import AxisType, Mesh, NamedSharding
 
 from biobert_jax.config import MeshConfig
 from biobert_jax.errors import UserError
-
-AXES = ("data", "fsdp", "tensor")
-ROWS = PartitionSpec(("data", "fsdp"))
-REPLICATED = PartitionSpec()
+from biobert_jax.model.partitioning import AXES, DATA, FSDP, REPLICATED, ROWS, tree_specs
 
 
-def make_mesh(config: MeshConfig, batch_size: int) -> Mesh:
-    """A mesh of all devices.
+def make_mesh(
+    config: MeshConfig, devices: Sequence[jax.Device] | None = None, *, heads: int | None = None
+) -> Mesh:
+    """A mesh of all devices, or of `devices`, in the layout of the config.
+
+    The data axis is the outermost, and alone spans TPU slices: what crosses the network between
+    them is one sum of gradients a step.
+
+    Args:
+      heads: attention heads, which a tensor axis deals out; None: not checked.
 
     Raises:
-      UserError: the batch cannot be dealt evenly to the devices; several hosts.
+      UserError: the devices cannot be dealt out so.
     """
-    assert config.layout == "dp", config.layout  # the config admits no other yet
-    if jax.process_count() > 1:
-        raise UserError("runs over several hosts are not supported in this version: use one")
-    devices = jax.device_count()
-    if batch_size % devices:
+    devices = jax.devices() if devices is None else list(devices)
+    slices = config.slices or len({getattr(device, "slice_index", 0) for device in devices})
+    tensor = config.tensor if config.layout == "fsdp+tp" else 1
+    each = len(devices) // slices
+    if len(devices) % slices or each % tensor:
         raise UserError(
-            f"data.batch_size {batch_size} is not a multiple of the {devices} devices: change it"
+            f"mesh: {len(devices)} devices in {slices} slice(s) cannot be dealt out with "
+            f"mesh.tensor {tensor}: change mesh.tensor or mesh.layout"
         )
-    return jax.make_mesh((devices, 1, 1), AXES, axis_types=(AxisType.Auto,) * 3)
+    if heads is not None and heads % tensor:
+        raise UserError(
+            f"mesh.tensor {tensor} does not divide model.num_attention_heads {heads}: change it"
+        )
+    fsdp = 1 if config.layout == "dp" else config.fsdp or each // tensor
+    if each % (fsdp * tensor):
+        raise UserError(
+            f"mesh.fsdp {fsdp} times mesh.tensor {tensor} does not divide the {each} devices of a "
+            "slice: change one of them"
+        )
+    shape = (each // (fsdp * tensor), fsdp, tensor)
+    if slices > 1 and len({getattr(device, "slice_index", 0) for device in devices}) > 1:
+        grid = mesh_utils.create_hybrid_device_mesh(shape, (slices, 1, 1), devices)
+    elif slices > 1:  # devices without slices of their own stand for them in order
+        grid = np.array(devices).reshape(slices * shape[0], *shape[1:])
+    else:
+        grid = mesh_utils.create_device_mesh(shape, devices)
+    return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
+
+
+def check_batch(mesh: Mesh, batch_size: int, accumulation_steps: int = 1) -> None:
+    """Refuses a batch that cannot be dealt evenly to the devices and micro-batches.
+
+    Raises:
+      UserError: it names the number that would do.
+    """
+    unit = mesh.shape[DATA] * mesh.shape[FSDP] * accumulation_steps
+    if batch_size % unit:
+        more = f" times {accumulation_steps} micro-batches" if accumulation_steps > 1 else ""
+        raise UserError(
+            f"data.batch_size {batch_size} is not a multiple of {unit} "
+            f"({unit // accumulation_steps} groups of devices{more}): change it"
+        )
+
+
+def row_sharding(mesh: Mesh) -> NamedSharding:
+    """Of arrays whose first axis are the rows of a batch."""
+    return NamedSharding(mesh, ROWS)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Every device holds the whole array: parameters and optimizer state in layout "dp"."""
+    """Every device holds the whole array."""
     return NamedSharding(mesh, REPLICATED)
+
+
+def tree_shardings(mesh: Mesh, tree: Any, params: Any) -> Any:
+    """The shardings of a tree that holds arrays like `params`: see `partitioning.tree_specs`."""
+    return jax.tree.map(
+        lambda spec: NamedSharding(mesh, spec),
+        tree_specs(tree, params, mesh),
+        is_leaf=lambda x: isinstance(x, type(REPLICATED)),
+    )
+
+
+def abstract(tree: Any, shardings: Any) -> Any:
+    """Shapes, types and shardings without arrays: what is restored into, or compiled for."""
+    return jax.tree.map(
+        lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        tree,
+        shardings,
+    )
 
 
 def device_batch(mesh: Mesh, batch: Mapping[str, np.ndarray]) -> dict[str, jax.Array]:
     """This host's rows to arrays over all devices, split by rows."""
-    sharding = NamedSharding(mesh, ROWS)
+    sharding = row_sharding(mesh)
     return {
         name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()
     }
 
 
-def place(mesh: Mesh, tree: Any) -> Any:
-    """Host arrays to arrays on every device."""
-    return jax.device_put(tree, replicated(mesh))
+def place(mesh: Mesh, params: Any) -> Any:
+    """Parameters in host memory to their places: a device is sent its own part only.
+
+    Those that are on devices already stay as they are.
+    """
+
+    def put(x, sharding):
+        if isinstance(x, jax.Array):
+            return x
+        return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+    return jax.tree.map(put, params, tree_shardings(mesh, params, params))

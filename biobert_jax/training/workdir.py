@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax.sharding import Mesh
 
 from biobert_jax.checkpoints import orbax
 from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically
-from biobert_jax.training.sharding import replicated
+from biobert_jax.training import distributed
+from biobert_jax.training.sharding import abstract
 from biobert_jax.training.step import TrainState
 
 # Keys that a run may go on with changed: they decide how long it is and when it reports.
@@ -26,13 +25,25 @@ _MAY_CHANGE = ("train.", "mesh.")
 def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Path:
     """Makes the folder and writes `config.json`; a folder with checkpoints keeps its config.
 
+    Where there are several processes, they must all reach one folder; process 0 writes.
+
     Raises:
       UserError: it holds a run with another config (the keys are named), or one that is beyond
         `num_steps`; it cannot be written.
     """
-    workdir = Path(workdir)
+    distributed.decide(lambda: _claim(Path(workdir), config, num_steps))
+    if not Path(workdir).is_dir():
+        raise UserError(
+            f"--workdir {workdir}: process {jax.process_index()} does not see what process 0 made: "
+            "give a folder on a file system that all processes share"
+        )
+    return Path(workdir)
+
+
+def _claim(workdir: Path, config: Any, num_steps: int) -> None:
     path = workdir / "config.json"
-    if path.exists() and orbax.checkpoints_of(workdir):
+    saved = orbax.checkpoints_of(workdir)
+    if path.exists() and saved:
         # A key that came after the run was begun had its default then.
         defaults = _flat(json.loads(to_json(type(config)())))
         before = defaults | _flat(json.loads(path.read_text(encoding="utf-8")))
@@ -47,7 +58,6 @@ def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Pa
                 f"--workdir {workdir} holds a run with another config ({'; '.join(changed)}): "
                 "choose another folder, or remove it"
             )
-    saved = orbax.checkpoints_of(workdir)
     if saved and int(saved[0].name) > num_steps:
         raise UserError(
             f"--workdir {workdir} is at step {saved[0].name}, beyond the {num_steps} steps asked "
@@ -58,22 +68,40 @@ def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Pa
         write_text_atomically(path, to_json(config))
     except OSError as error:
         raise UserError(f"--workdir {workdir}: cannot be written ({error.strerror})") from error
-    return workdir
 
 
 def resume(
-    workdir: Path, state: TrainState, mesh: Mesh, say: Callable[[str], None], *, data: str
+    workdir: Path, state: TrainState, say: Callable[[str], None], *, data: str
 ) -> tuple[TrainState, int]:
     """The newest checkpoint of the workdir whose files are intact, or `state` and 0.
 
-    A damaged checkpoint is named through `say`, renamed to `<step>.damaged` and passed over.
+    Every process restores the one that process 0 chose. A damaged checkpoint is named through
+    `say`, renamed to `<step>.damaged` and passed over.
 
     Args:
       data: hash of the training data, as in the checkpoint's metadata.
 
     Raises:
-      UserError: the checkpoint was trained on other data.
+      UserError: the checkpoint was trained on other data, or its arrays are another model's.
     """
+    step = distributed.decide(lambda: _newest_good(workdir, say, data))
+    if step is None:
+        return state, 0
+    path = orbax.checkpoint_path(workdir, step)
+    # Each array goes straight to its place on the mesh, as in the state.
+    like = abstract(state, jax.tree.map(lambda x: x.sharding, state))
+    try:
+        params, rest = orbax.restore_state(path, like.params, optimizer_tree(like))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: it does not hold the arrays of this config's model and optimizer "
+            f"({' '.join(str(error).split())[:200]}): choose another --workdir"
+        ) from error
+    say(f"going on from step {step} ({path})")
+    return TrainState(params=params, **rest), step
+
+
+def _newest_good(workdir: Path, say: Callable[[str], None], data: str) -> int | None:
     for path in orbax.checkpoints_of(workdir):
         problems = orbax.check_files(path)
         if problems:
@@ -88,25 +116,13 @@ def resume(
                 f"{path}: trained on other data than the config's paths hold now: put that back, "
                 f"or choose another --workdir with --config.init={workdir} to go on with new data"
             )
-        everywhere = replicated(mesh)
-
-        def abstract(x, sharding=everywhere):
-            return jax.ShapeDtypeStruct(jnp.shape(x), x.dtype, sharding=sharding)
-
-        params, rest = orbax.restore_state(
-            path,
-            jax.tree.map(abstract, state.params),
-            jax.tree.map(abstract, optimizer_tree(state)),
-        )
-        step = int(rest["step"])
-        say(f"going on from step {step} ({path})")
-        return TrainState(rest["step"], params, rest["opt_state"]), step
-    return state, 0
+        return int(path.name)
+    return None
 
 
 def optimizer_tree(state: TrainState) -> dict[str, Any]:
     """What is saved beside the parameters."""
-    return {"step": state.step, "opt_state": state.opt_state}
+    return {name: value for name, value in state._asdict().items() if name != "params"}
 
 
 def _flat(values: dict, prefix: str = "") -> dict[str, Any]:
@@ -119,13 +135,41 @@ def _flat(values: dict, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def saver(
-    writer: orbax.CheckpointWriter, metadata: orbax.Metadata, vocab: Path
-) -> Callable[[int, TrainState], None]:
-    """The function that the loop saves with."""
+class Saver:
+    """What the loop knows of its folder: saves a state, and tells what is saved and evaluated."""
 
-    def save(step: int, state: TrainState) -> None:
-        at_step = dataclasses.replace(metadata, step=step)
-        writer.save(at_step, vocab, state.params, optimizer_tree(state))
+    def __init__(self, writer: orbax.CheckpointWriter, metadata: orbax.Metadata, vocab: Path):
+        """Saves through `writer`; `metadata` is that of any step, `vocab` is copied beside."""
+        self._writer, self._metadata, self._vocab = writer, metadata, vocab
 
-    return save
+    def __call__(self, step: int, state: TrainState, retention: str = orbax.NORMAL) -> None:
+        """Starts a save; see `CheckpointWriter.save`."""
+        at_step = dataclasses.replace(self._metadata, step=step, retention=retention)
+        self._writer.save(at_step, self._vocab, state.params, optimizer_tree(state))
+
+    def failed(self) -> bool:
+        """True where the save under way is known to have failed."""
+        return self._writer.failed()
+
+    def wait(self) -> None:
+        """Returns when the save under way is complete; raises a UserError if it failed."""
+        self._writer.wait()
+
+    def newest(self) -> Path | str:
+        """The newest finished checkpoint, or "none"."""
+        self.wait()
+        return next(iter(orbax.checkpoints_of(self._writer.workdir)), "none")
+
+    def is_evaluated(self, step: int) -> bool:
+        """True where `metrics.jsonl` holds an evaluation of the state after `step` updates."""
+        return distributed.decide(lambda: _is_evaluated(self._writer.workdir, step))
+
+
+def _is_evaluated(workdir: Path, step: int) -> bool:
+    path = workdir / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    # A line of training metrics has a loss of its own.
+    return any(v["step"] == step and "loss" not in v for v in map(json.loads, lines))
+
+
+saver = Saver

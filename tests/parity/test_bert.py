@@ -17,7 +17,8 @@ from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.config import ModelConfig
 from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.model.masking import MaskedRows
-from biobert_jax.training.pretrain import init_model, pretraining_losses
+from biobert_jax.training.inputs import PretrainingInputs
+from biobert_jax.training.objective import init_model, pretraining_losses
 
 pytestmark = pytest.mark.torch
 
@@ -109,11 +110,11 @@ def test_logits_losses_and_gradients_equal_torch():
 
     def loss(params):
         losses = pretraining_losses(
-            nnx.merge(graph, params),
-            masked,
-            jnp.array(sequence_ids),
-            token_type_ids=jnp.array(types),
-            next_sentence_labels=jnp.array(next_sentence),
+            graph,
+            params,
+            PretrainingInputs(
+                masked, jnp.array(sequence_ids), jnp.array(types), jnp.array(next_sentence)
+            ),
         )
         return losses["mlm_loss"].mean() + losses["nsp_loss"].mean()
 

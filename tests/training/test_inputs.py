@@ -12,11 +12,12 @@ from biobert_jax.config import MaskingConfig, MeshConfig, ModelConfig, Optimizer
 from biobert_jax.corpus.rows.pair_packing import max_pairs, pack_pairs
 from biobert_jax.model.heads import sequence_starts
 from biobert_jax.model.masking import MaskedRows, SpecialIds
-from biobert_jax.training.inputs import PretrainingInputs, bert_inputs, inputs_of
+from biobert_jax.training.initial import initial_state
+from biobert_jax.training.inputs import PretrainingInputs, bert_inputs, inputs_of, with_dropout
+from biobert_jax.training.objective import init_model, model_of, pretraining_losses
 from biobert_jax.training.optimizer import learning_rate, make_optimizer
-from biobert_jax.training.pretrain import init_model, pretraining_losses, training_losses
-from biobert_jax.training.sharding import make_mesh, place
-from biobert_jax.training.step import create_state, make_train_step
+from biobert_jax.training.sharding import device_batch, make_mesh
+from biobert_jax.training.step import make_train_step
 from tests.data.writing import (
     FORMATS,
     LENGTH,
@@ -55,7 +56,7 @@ def initial():
 
 @jax.jit
 def losses_of(params, inputs):
-    return pretraining_losses(nnx.merge(initial()[0], params), *inputs)
+    return pretraining_losses(initial()[0], params, inputs)
 
 
 @jax.jit
@@ -176,27 +177,28 @@ def test_next_sentence_logits_are_those_of_the_pair_alone_and_no_gradient_leaks(
 
 def test_next_sentences_are_learnt():
     rows = np.concatenate([make_rows("pairs", seed) for seed in range(4)])
-    graph, params = initial()
+    graph, create_params = model_of(MODEL, 1)
     config = OptimizerConfig(name="adamw", learning_rate=3e-3, warmup_steps=5)
-    mesh, steps = make_mesh(MeshConfig(), 16), 120
+    mesh, steps = make_mesh(MeshConfig()), 120
     optimizer = make_optimizer(config, steps)
     make_inputs = inputs_of(FORMATS["pairs"], IDS, MaskingConfig())
+    state, _ = initial_state(create_params, None, optimizer, mesh)
     step = make_train_step(
-        lambda params, batch, key: training_losses(
-            nnx.merge(graph, params), batch, key, make_inputs
-        ),
+        with_dropout(make_inputs),
+        functools.partial(pretraining_losses, graph),
         optimizer,
         learning_rate(config, steps),
         mesh,
         0,
+        like=state,
     )
     unseen = make_inputs_of("pairs", make_rows("pairs", 99))
-    assert losses_of(params, unseen)["nsp_accuracy"].mean() < 0.7
-    # The step takes the state's memory, and the parameters are shared.
-    state = create_state(place(mesh, jax.tree.map(jnp.copy, params)), optimizer, mesh)
+    assert losses_of(state.params, unseen)["nsp_accuracy"].mean() < 0.7
     rng = np.random.default_rng(0)
     for _ in range(steps):
-        state, metrics = step(state, as_batch(rng.choice(rows, 16)))
+        batch = rng.choice(rows, 16)
+        batch = {name: np.ascontiguousarray(batch[name]) for name in batch.dtype.names}
+        state, metrics = step(state, device_batch(mesh, batch))
     np.testing.assert_allclose(
         metrics["loss"], metrics["mlm_loss"] + metrics["nsp_loss"], rtol=1e-6
     )
