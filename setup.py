@@ -40,7 +40,7 @@ EXTRAS_REQUIRE = {
         "tensorflow>=2.21; platform_machine != 'x86_64' or sys_platform != 'linux'",
         "tensorflow-datasets>=4.9.10",  # builders with checksums and splits
     ],
-    "plots": ["matplotlib>=3.10"],  # curves in `biobert report` and in the notebooks
+    "plots": ["matplotlib>=3.10"],  # the curves of benchmarks/plot_pretraining.py
     "tpu": ["jax[tpu]>=0.10.2"],  # libtpu: a TPU machine, or `biobert compile` without one
     # NVIDIA GPUs, libraries included. CUDA 12 runs on drivers from 525 on, 13 needs 580 or newer.
     "cuda": ["jax[cuda12]>=0.10.2"],

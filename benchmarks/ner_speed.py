@@ -27,7 +27,8 @@ from biobert_jax.tasks.ner_features import encode_words, pack_sentences
 from biobert_jax.tasks.ner_files import read_sentences
 from biobert_jax.tasks.ner_model import label_inputs, label_losses, tagger_of
 from biobert_jax.training.initial import initial_state
-from biobert_jax.training.optimizer import learning_rate, make_optimizer
+from biobert_jax.training.optimizer import make_optimizer
+from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.sharding import device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
 

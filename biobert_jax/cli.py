@@ -15,12 +15,13 @@ from biobert_jax.commands import (
     predict,
     prepare,
     pretrain,
+    report,
     verify,
     vocab,
 )
 from biobert_jax.errors import Interrupted, UserError
 
-VERBS = (prepare, verify, export, vocab, pretrain, finetune, evaluate, predict, convert)
+VERBS = (prepare, verify, export, vocab, pretrain, finetune, evaluate, predict, convert, report)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -13,7 +13,7 @@ from biobert_jax.errors import UserError
 
 # Names of `model.attention` and `model.remat`, which the modules of those names explain.
 REMAT = ("none", "dots", "full")
-ATTENTION = ("auto", "xla", "splash", "cudnn", "triton")
+ATTENTION = ("auto", "xla", "fused", "splash", "cudnn", "triton")
 
 
 @dataclass(frozen=True)

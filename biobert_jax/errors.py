@@ -1,4 +1,15 @@
-"""The error that a user can act on; everything else that escapes is a bug."""
+"""The errors that a user can act on, and exit codes; everything else that escapes is a bug.
+
+| code | a run that |
+|---|---|
+| 0 | did what it was asked |
+| 1 | met an error, which it said in one line |
+| 2 | was called with wrong options |
+| 75 | the watchdog ended, since it stood still; the same command goes on (EX_TEMPFAIL) |
+| 130, 143 | SIGINT or SIGTERM ended after saving; the same command goes on |
+"""
+
+EXIT_STUCK = 75
 
 
 class UserError(Exception):

@@ -8,9 +8,13 @@
 The manifest is written last: a folder without one was never finished and is not a checkpoint.
 Its sums are checked on every restore, since Orbax alone returns wrong values for most flipped
 bits without a word.
+
+Where there are several processes, all of them save and restore the arrays, each its own part, in
+one folder that all of them reach; process 0 alone does everything else.
 """
 
 import dataclasses
+import hashlib
 import json
 import logging
 import os
@@ -23,6 +27,7 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
 from biobert_jax.config import ModelConfig
 from biobert_jax.errors import UserError
@@ -31,6 +36,9 @@ from biobert_jax.files import file_sha256, write_text_atomically
 NAME = "manifest.json"
 FORMAT = "biobert_jax checkpoint 1"
 FOLDER = "checkpoints"
+
+# How long a checkpoint is kept: for ever, while it is one of the newest such, until the next.
+PERMANENT, NORMAL, TEMPORARY = "permanent", "normal", "temporary"
 
 # Orbax logs every save at INFO and its choice of sharding files at WARNING.
 logging.getLogger("absl").setLevel(logging.ERROR)
@@ -42,7 +50,8 @@ class Metadata:
 
     `kind` is "pretraining" or "ner"; `labels` are the NER labels in the order of the classifier's
     outputs; `vocab` is the vocabulary's file name in the checkpoint's folder; `data` is a hash of
-    what it was trained on, so that a run does not go on with other rows.
+    what it was trained on, so that a run does not go on with other rows; `retention` is one of
+    the three above.
     """
 
     kind: str
@@ -52,15 +61,32 @@ class Metadata:
     labels: tuple[str, ...] = ()
     max_seq_length: int = 512
     data: str = ""
+    retention: str = NORMAL
 
 
 class CheckpointWriter:
-    """Saves into `<workdir>/checkpoints/`, one at a time, in the background; keeps the newest."""
+    """Saves into `<workdir>/checkpoints/`, one at a time, in the background; deletes old ones.
+
+    Every process makes one and saves the same steps in the same order.
+
+    Attributes:
+      workdir: absolute.
+    """
 
     def __init__(self, workdir: str | os.PathLike, keep: int = 3):
-        self._folder = Path(workdir).absolute() / FOLDER
+        """Makes a writer, and removes what killed runs left unfinished.
+
+        Args:
+          keep: of the normal checkpoints, the newest that stay; at least 1.
+        """
+        self.workdir = Path(workdir).absolute()
+        self._folder = self.workdir / FOLDER
         self._keep = max(1, keep)
-        self._savers = {name: ocp.StandardCheckpointer() for name in ("params", "optimizer")}
+        self._first = jax.process_index() == 0
+        if self._first:
+            _remove_unfinished(self._folder)
+        # Both items in one save: the processes meet once, and the folder appears as a whole.
+        self._saver = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._finishing: Future | None = None
 
@@ -71,12 +97,20 @@ class CheckpointWriter:
         """
         self.wait()
         path = self._folder / str(metadata.step)
-        shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(parents=True)
-        shutil.copyfile(vocab, path / metadata.vocab)
-        self._savers["params"].save(path / "params", params)
-        self._savers["optimizer"].save(path / "optimizer", optimizer)
-        self._finishing = self._thread.submit(self._finish, path, metadata)
+        if self._first:
+            remove_checkpoint(path)
+            self._folder.mkdir(parents=True, exist_ok=True)
+        if jax.process_count() > 1:
+            multihost_utils.sync_global_devices(f"save {metadata.step}: the folder is free")
+        arrays = {"params": params, "optimizer": optimizer}
+        items = {name: ocp.args.StandardSave(tree) for name, tree in arrays.items()}
+        self._saver.save(path, args=ocp.args.Composite(**items))
+        self._finishing = self._thread.submit(self._finish, path, metadata, vocab)
+
+    def failed(self) -> bool:
+        """True where the save under way is known to have failed; does not wait."""
+        finishing = self._finishing
+        return finishing is not None and finishing.done() and finishing.exception() is not None
 
     def wait(self) -> None:
         """Returns when the save under way is complete.
@@ -97,17 +131,32 @@ class CheckpointWriter:
 
     def close(self) -> None:
         """Waits for the last save and ends the threads."""
-        self.wait()
-        self._thread.shutdown()
-        for saver in self._savers.values():
-            saver.close()
+        try:
+            self.wait()
+        finally:
+            self._thread.shutdown()
+            self._saver.close()
 
-    def _finish(self, path: Path, metadata: Metadata) -> None:
-        for saver in self._savers.values():
-            saver.wait_until_finished()
-        write_checkpoint_manifest(path, metadata)
-        for step in sorted(_steps(self._folder))[: -self._keep]:
-            remove_checkpoint(self._folder / str(step))
+    def _finish(self, path: Path, metadata: Metadata, vocab: Path) -> None:
+        # Returns when the arrays of all processes are there. The processes meet through JAX's
+        # coordination service: a collective here would run into those of the training thread.
+        self._saver.wait_until_finished()
+        if self._first:
+            shutil.copyfile(vocab, path / metadata.vocab)
+            write_checkpoint_manifest(path, metadata)
+            for old in superseded(self._folder, self._keep):
+                remove_checkpoint(old)
+
+
+def superseded(folder: Path, keep: int) -> list[Path]:
+    """The checkpoints that may go: all normal ones but the `keep` newest, and temporary ones but
+    the newest checkpoint of all.
+    """
+    steps = sorted(_steps(folder))
+    kinds = {step: _retention(folder / str(step)) for step in steps}
+    normal = [step for step in steps if kinds[step] == NORMAL][:-keep]
+    temporary = [step for step in steps[:-1] if kinds[step] == TEMPORARY]
+    return [folder / str(step) for step in sorted(normal + temporary)]
 
 
 def write_checkpoint(path: Path, metadata: Metadata, vocab: Path, params: Any) -> None:
@@ -124,6 +173,7 @@ def write_checkpoint_manifest(path: Path, metadata: Metadata) -> None:
     """Sums every file below `path` and writes the manifest that completes the checkpoint."""
     files = {name: file_sha256(path / name) for name in _file_names(path)}
     content = {"format": FORMAT, **dataclasses.asdict(metadata), "files": files}
+    content["sha256"] = _content_sha256(content)
     write_text_atomically(path / NAME, json.dumps(content, indent=2) + "\n")
 
 
@@ -140,8 +190,13 @@ def is_checkpoint(path: Path) -> bool:
 
 def checkpoints_of(workdir: str | os.PathLike) -> list[Path]:
     """The finished checkpoints of a workdir, newest first."""
-    folder = Path(workdir).absolute() / FOLDER
-    return [folder / str(step) for step in sorted(_steps(folder), reverse=True)]
+    steps = _steps(Path(workdir).absolute() / FOLDER)
+    return [checkpoint_path(workdir, step) for step in sorted(steps, reverse=True)]
+
+
+def checkpoint_path(workdir: str | os.PathLike, step: int) -> Path:
+    """Where a workdir has, or would have, the checkpoint of a step."""
+    return Path(workdir).absolute() / FOLDER / str(step)
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -155,7 +210,10 @@ def read_metadata(path: Path) -> Metadata:
 
 def check_files(path: Path) -> list[str]:
     """What differs between a checkpoint's files and its manifest, one line each."""
-    _, files = _parse_manifest(path)
+    try:
+        _, files = _parse_manifest(path)
+    except UserError as error:
+        return [str(error)]
     problems = [f"{path / name}: missing" for name in files if not (path / name).is_file()]
     for name in _file_names(path):
         if name not in files:
@@ -189,6 +247,14 @@ def restore_state(path: Path, params: Any, optimizer: Any) -> tuple[Any, Any]:
         )
 
 
+def _remove_unfinished(folder: Path) -> None:
+    """Deletes steps without a manifest, and what Orbax had not yet given its name."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        step, _, rest = path.name.partition(".")
+        if step.isdigit() and rest != "damaged" and not (path / NAME).is_file():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _require_intact(path: Path) -> None:
     problems = check_files(path)
     if problems:
@@ -206,11 +272,26 @@ def _file_names(path: Path) -> list[str]:
     return sorted(name for name in names if name != NAME)
 
 
+def _content_sha256(content: dict[str, Any]) -> str:
+    """Of the manifest's values, in whatever order and with whatever white space they stand."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _retention(path: Path) -> str:
+    try:
+        return read_metadata(path).retention
+    except UserError:  # damaged: nothing that a save should fail for
+        return NORMAL
+
+
 def _parse_manifest(path: Path) -> tuple[Metadata, dict[str, str]]:
     try:
         values = json.loads((path / NAME).read_text(encoding="utf-8"))
         if values.pop("format") != FORMAT:
             raise ValueError("another format")
+        # One of an older version has none.
+        if values.pop("sha256", None) not in (None, _content_sha256({**values, "format": FORMAT})):
+            raise ValueError("it was changed")
         files = values.pop("files")
         values["model"] = ModelConfig(**values["model"])
         values["labels"] = tuple(values["labels"])

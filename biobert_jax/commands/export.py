@@ -5,7 +5,8 @@
 
 The folder holds parts of bounded size, train-00000-of-00003.npz and so on, each with the arrays
 [rows, size] of consecutive rows by feature name; the vocabulary; and arrays.json, which says what
-is in them. TensorFlow Datasets needs no export: tfds.builder_from_directory opens a prepared data
+is in them. `biobert pretrain --config.data.dir=arrays/pubmed` trains on them, `biobert verify`
+checks them. TensorFlow Datasets needs no export: tfds.builder_from_directory opens a prepared data
 set as it is.
 """
 

@@ -10,11 +10,13 @@ and its label on each line, and a blank line between sentences; labels are read 
 import argparse
 
 from biobert_jax.commands.config_file import add_config_arguments, load_config
+from biobert_jax.commands.run_options import add_profile_argument
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add_config_arguments(parser)
+    add_profile_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     from biobert_jax.scoring.conlleval import report
     from biobert_jax.tasks.ner import finetune_ner
 
-    scores = finetune_ner(config, args.workdir)
+    scores = finetune_ner(config, args.workdir, profile=args.profile)
     print(f"{args.workdir}: test scores ({config.data.test})")
     print(report(scores))
     return 0

@@ -10,11 +10,18 @@ stopped. Ctrl-C and SIGTERM save first.
 import argparse
 
 from biobert_jax.commands.config_file import add_config_arguments, load_config
+from biobert_jax.commands.run_options import (
+    add_process_arguments,
+    add_profile_argument,
+    join_processes,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add_config_arguments(parser)
+    add_profile_argument(parser)
+    add_process_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,6 +29,10 @@ def run(args: argparse.Namespace) -> int:
     from biobert_jax.config import PretrainConfig
     from biobert_jax.training.pretrain import pretrain
 
-    evaluation = pretrain(load_config(args, PretrainConfig), args.workdir)
+    config = load_config(args, PretrainConfig)
+    join_processes(args)
+    evaluation = pretrain(config, args.workdir, profile=args.profile)
+    if args.process_id:
+        return 0
     print(f"{args.workdir}: done" + "".join(f"  {k} {v:.4f}" for k, v in evaluation.items()))
     return 0

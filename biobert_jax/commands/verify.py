@@ -1,6 +1,7 @@
-"""Checks a prepared data set or a checkpoint against its manifest (sizes, counts, SHA-256).
+"""Checks a data set, exported arrays or a checkpoint against its manifest (sizes, counts, SHA-256).
 
 biobert verify data/pubmed
+biobert verify arrays/pubmed                  what `biobert export` wrote
 biobert verify runs/pretrain                  the newest checkpoint
 biobert verify runs/pretrain/checkpoints/500
 """
@@ -31,18 +32,31 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(path: Path) -> tuple[list[str], str]:
+    from biobert_jax.corpus.dataset import export
+
+    if (path / "params").is_dir() or (path / "checkpoints").is_dir():
+        return _verify_checkpoint(path)
+    if (path / export.NAME).is_file():
+        index = export.read_index(path)
+        return export.check_parts(path, index), (
+            f"{path}: {len(index.shards)} parts, {index.num_rows:,} rows: all as in {export.NAME}"
+        )
+    return _verify_prepared(path)
+
+
+def _verify_prepared(path: Path) -> tuple[list[str], str]:
     from biobert_jax.corpus.dataset import manifest as manifests
 
-    is_checkpoint = (path / "params").is_dir() or (path / "checkpoints").is_dir()
-    if not is_checkpoint:
-        manifest = manifests.read_manifest(path)
-        problems = manifests.check_shards(path, manifest)
-        if not problems:
-            problems = manifests.count_records(path, manifest)
-        return problems, (
-            f"{path}: {len(manifest.shards)} shards, {manifest.num_rows:,} rows: all as in the "
-            "manifest"
-        )
+    manifest = manifests.read_manifest(path)
+    problems = manifests.check_shards(path, manifest)
+    if not problems:
+        problems = manifests.count_records(path, manifest)
+    return problems, (
+        f"{path}: {len(manifest.shards)} shards, {manifest.num_rows:,} rows: all as in the manifest"
+    )
+
+
+def _verify_checkpoint(path: Path) -> tuple[list[str], str]:
     from biobert_jax.checkpoints import load, orbax
 
     found, _ = load.find_checkpoint(path)

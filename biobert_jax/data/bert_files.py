@@ -14,7 +14,8 @@ from pathlib import Path
 from biobert_jax.corpus.dataset.records import RecordFormat, parse_rows
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
-from biobert_jax.data.tfrecords import RecordFile, TrainingData, require_tensorflow
+from biobert_jax.data.source import Block
+from biobert_jax.data.tfrecords import RecordData, require_tensorflow
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
 
@@ -29,7 +30,7 @@ _KINDS = {
 }
 
 
-class BertFiles(TrainingData):
+class BertFiles(RecordData):
     """TFRecords of `create_pretraining_data.py`: one masked pair a row."""
 
     def __init__(
@@ -63,7 +64,7 @@ class BertFiles(TrainingData):
             rows, content = _scan(path)
             digest.update(content)
             if rows:
-                files[path] = RecordFile(path, rows)
+                files[path] = Block(path, rows)
         if not files:
             raise UserError(f"data.files {','.join(train)}: the files hold no records")
         format = _check_files(files, tokenizer)
@@ -85,9 +86,9 @@ class BertFiles(TrainingData):
     def fault(self, message: str) -> UserError:
         """Reads all files again in order to name the record."""
         try:
-            for path, _ in (*self.train, *self.heldout):
-                for number, record in enumerate(read_tfrecords(path)):
-                    _check_shape(path, number, record, self.format, self.train[0].path)
+            for file in (*self.train, *self.heldout):
+                for number, record in enumerate(read_tfrecords(file.path)):
+                    _check_shape(file.path, number, record, self.format, self.train[0].path)
         except UserError as error:
             return error
         return super().fault(message)

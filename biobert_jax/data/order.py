@@ -1,10 +1,11 @@
 """The global order of rows: a pure function of (seed, step), the same on any number of hosts.
 
-Rows come in V virtual streams. In epoch e the shards are permuted by (seed, e) and stream v takes
-every V-th from the v-th on; a stream that has read its shards goes on to its next epoch. A batch
-of B rows is B / V rows of each stream, stream by stream; a host reads the streams it is dealt, so
-no two hosts read one row and the batch does not depend on how many there are. Resuming at step i
-seeks to row i * B / V of each stream.
+Rows come in shards: TFRecord files, or blocks of an array's rows. They are dealt to V virtual
+streams: in epoch e the shards are permuted by (seed, e) and stream v takes every V-th from the v-th
+on; a stream that has read its shards goes on to its next epoch. A batch of B rows is B / V rows of
+each stream, stream by stream; a host reads the streams it is dealt, so no two hosts read one row
+and the batch does not depend on how many there are. Resuming at step i seeks to row i * B / V of
+each stream.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,8 +34,9 @@ def choose_num_streams(num_shards: int, batch_size: int, requested: int = 0) -> 
     if requested:
         if requested > num_shards:
             raise UserError(
-                f"data.num_streams is {requested}, but the data set has {num_shards} shards (files)"
-                ": prepare it with more --shards, or lower data.num_streams"
+                f"data.num_streams is {requested}, but the data set has {num_shards} shards "
+                "(files, or blocks of arrays): prepare it with more --shards, or lower "
+                "data.num_streams"
             )
         if batch_size % requested:
             raise UserError(

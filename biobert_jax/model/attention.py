@@ -3,6 +3,7 @@
 | implementation | runs on | dropout of probabilities | what it is |
 |---|---|---|---|
 | xla | everywhere | yes | two matrix products and a softmax; the reference |
+| fused | TPU, rows up to 512 | yes | our Pallas kernel, a whole row at a time |
 | splash | TPU | no | JAX's Pallas kernel with segment ids |
 | cudnn | NVIDIA GPU, bfloat16 | no | cuDNN's flash attention; the sequences as a bias |
 | triton | NVIDIA GPU | no | JAX's Pallas kernel with segment ids |
@@ -18,8 +19,9 @@ from jax import Array
 
 from biobert_jax.config import ATTENTION
 from biobert_jax.errors import UserError
-from biobert_jax.model import attention_kernels
+from biobert_jax.model import attention_kernels, fused_attention
 from biobert_jax.model.dropout import dropout
+from biobert_jax.model.partitioning import ROWS, TENSOR, WIDE
 
 KERNELS = {
     "splash": attention_kernels.splash,
@@ -56,9 +58,16 @@ def attention(
         probabilities where that is asked for.
     """
     dropping = dropout_seeds is not None and dropout_rate > 0
-    name = choose(implementation, dropping)
+    _, length, heads, size = query.shape
+    name = choose(implementation, dropping, length, heads * size, size)
     if name == "xla":
         return _xla(query, key, value, sequence_ids, dropout_rate, dropout_seeds)
+    if name == "fused":
+        block = block_columns(heads * size, size)
+        flat = (x.reshape(*x.shape[:2], -1) for x in (query, key, value))
+        qkv = fused_attention.interleave(*flat, block)
+        context = fused(qkv, sequence_ids, heads, block, dropout_rate, dropout_seeds)
+        return context.reshape(query.shape)
     if dropping:
         raise UserError(
             f"model.attention {name!r} cannot drop attention probabilities: set "
@@ -67,24 +76,105 @@ def attention(
     return KERNELS[name](query, key, value, sequence_ids)
 
 
-def choose(implementation: str, dropping: bool) -> str:
-    """The implementation that a name stands for on the devices in use.
+def choose(
+    implementation: str,
+    dropping: bool,
+    length: int,
+    hidden: int,
+    head_size: int,
+    platform: str | None = None,
+) -> str:
+    """The implementation that a name stands for on the devices in use, or on `platform`.
 
-    "auto" is splash on a TPU, unless probabilities are dropped, and xla elsewhere. On a GPU too:
-    neither cudnn nor triton could be measured where this was written, and a slower step is a
-    smaller harm than a kernel that fails.
+    "auto" is fused on a TPU where the shapes allow it, else splash, unless probabilities are
+    dropped, and xla elsewhere. On a GPU too: neither cudnn nor triton could be measured where this
+    was written, and a slower step is a smaller harm than a kernel that fails.
 
     Raises:
-      UserError: an unknown name, or one known to ignore `sequence_ids`.
+      UserError: an unknown name, or one known to ignore `sequence_ids`; shapes that fused cannot
+        take.
     """
     if implementation == "auto":
-        return "splash" if attention_kernels.platform() == "tpu" and not dropping else "xla"
+        if (platform or attention_kernels.platform()) != "tpu":
+            return "xla"
+        if block_columns(hidden, head_size) and length <= fused_attention.LONGEST:
+            return "fused"
+        return "xla" if dropping else "splash"
     if implementation not in ATTENTION:
         raise UserError(
             f"model.attention is {implementation!r}, which is not known to keep packed sequences "
             f"apart: choose one of {', '.join(ATTENTION)}"
         )
+    if implementation == "fused" and length > fused_attention.LONGEST:
+        raise UserError(
+            f"model.attention 'fused' takes rows of at most {fused_attention.LONGEST}, not "
+            f"{length}: set it to 'splash'"
+        )
+    if implementation == "fused" and not block_columns(hidden, head_size):
+        raise UserError(
+            f"model.attention 'fused' cannot deal {hidden // head_size} heads of {head_size} to "
+            f"blocks of {fused_attention.LANES} columns on each device: set it to 'splash'"
+        )
     return implementation
+
+
+def block_columns(hidden: int, head_size: int) -> int | None:
+    """Columns of the fused kernel's blocks, on each device; None: it cannot take these heads."""
+    mesh = jax.sharding.get_abstract_mesh()
+    here = hidden if mesh.empty else hidden // mesh.shape[TENSOR]
+    if here <= fused_attention.LANES:
+        return here
+    fits = fused_attention.LANES % head_size == 0 and here % fused_attention.LANES == 0
+    return fused_attention.LANES if fits else None
+
+
+def fused(
+    qkv: Array,
+    sequence_ids: Array,
+    num_heads: int,
+    block: int,
+    dropout_rate: float,
+    dropout_seeds: Array | None,
+) -> Array:
+    """Attention of projections in one array, [B, L, 3H] as `fused_attention.interleave` has them.
+
+    Returns:
+      [B, L, H]. What `attention` gives, dropout included.
+    """
+    batch, length, width = qkv.shape
+    head_size = width // 3 // num_heads
+    if dropout_seeds is None:
+        dropout_rate = 0.0
+        dropout_seeds = jnp.zeros((batch, 2), jnp.uint32)
+    seeds = jax.lax.bitcast_convert_type(dropout_seeds, jnp.int32)
+    padded = -(-length // fused_attention.LANES) * fused_attention.LANES
+    if padded != length:
+        qkv = jnp.pad(qkv, ((0, 0), (0, padded - length), (0, 0)))
+        sequence_ids = jnp.pad(sequence_ids, ((0, 0), (0, padded - length)), constant_values=-1)
+
+    def run(qkv, sequence_ids, seeds, first_head):
+        more = jnp.broadcast_to(jnp.stack([first_head, jnp.int32(length)]), (len(seeds), 2))
+        return fused_attention.fused_attention(
+            qkv,
+            sequence_ids,
+            jnp.concatenate([seeds, more], axis=1),
+            block,
+            head_size,
+            dropout_rate,
+            attention_kernels.platform() != "tpu",
+        )
+
+    def run_shard(qkv, sequence_ids, seeds):
+        heads = qkv.shape[-1] // 3 // head_size
+        return run(qkv, sequence_ids, seeds, jax.lax.axis_index(TENSOR).astype(jnp.int32) * heads)
+
+    if jax.sharding.get_abstract_mesh().empty:
+        return run(qkv, sequence_ids, seeds, jnp.int32(0))[:, :length]
+    # XLA cannot deal out a kernel itself.
+    context = jax.shard_map(
+        run_shard, in_specs=(WIDE, ROWS, ROWS), out_specs=WIDE, check_vma=False
+    )(qkv, sequence_ids, seeds)
+    return context[:, :length]
 
 
 def _xla(query, key, value, sequence_ids, dropout_rate, dropout_seeds):

@@ -6,58 +6,18 @@ sequence is plain BERT. Parameters are float32; activations have `config.dtype`;
 statistics and softmax are float32.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
 from biobert_jax.config import ModelConfig
-from biobert_jax.model.attention import attention
+from biobert_jax.model import loops
+from biobert_jax.model.attention import attention, block_columns, choose, fused
 from biobert_jax.model.dropout import dropout, fold_in
+from biobert_jax.model.fused_attention import interleave
+from biobert_jax.model.layers import ACTIVATIONS, Embed, dense, layer_norm
 from biobert_jax.model.partitioning import HEADS, HIDDEN, WIDE, constrain
-
-ACTIVATIONS = {
-    "gelu": functools.partial(jax.nn.gelu, approximate=False),
-    "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
-    "relu": jax.nn.relu,
-}
-
-
-class Dense(nnx.Linear):
-    """A linear layer over the last axis, computed as one matrix product.
-
-    With all other axes flattened, the gradient of the kernel is a plain product too; left in
-    three dimensions it took twice as long on a CPU.
-    """
-
-    def __call__(self, x: Array) -> Array:
-        """[..., features_in] to [..., features_out]."""
-        flat = super().__call__(x.reshape(-1, x.shape[-1]))
-        return flat.reshape(*x.shape[:-1], -1)
-
-
-def dense(config: ModelConfig, features_in: int, features_out: int, *, rngs: nnx.Rngs) -> Dense:
-    """A linear layer with BERT's initialisation: truncated normal kernel, zero bias."""
-    return Dense(
-        features_in,
-        features_out,
-        kernel_init=nnx.initializers.truncated_normal(config.initializer_range),
-        dtype=jnp.dtype(config.dtype),
-        rngs=rngs,
-    )
-
-
-def layer_norm(config: ModelConfig, *, rngs: nnx.Rngs):
-    """LayerNorm over H. The two-pass variance: BERT's epsilon of 1e-12 forgives nothing."""
-    return nnx.LayerNorm(
-        config.hidden_size,
-        epsilon=config.layer_norm_eps,
-        dtype=jnp.dtype(config.dtype),
-        use_fast_variance=False,
-        rngs=rngs,
-    )
 
 
 def packed_positions(sequence_ids: Array) -> Array:
@@ -73,7 +33,7 @@ class Embeddings(nnx.Module):
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
         def table(size):
-            return nnx.Embed(
+            return Embed(
                 size,
                 config.hidden_size,
                 embedding_init=nnx.initializers.truncated_normal(config.initializer_range),
@@ -109,19 +69,33 @@ class SelfAttention(nnx.Module):
         self.dropout_rate = config.attention_probs_dropout_prob
 
     def __call__(self, x: Array, sequence_ids: Array, seeds: Array | None) -> Array:
-        def heads(projection):
-            return constrain(projection(x).reshape(*x.shape[:2], self.num_heads, -1), HEADS)
-
-        context = attention(
-            heads(self.query),
-            heads(self.key),
-            heads(self.value),
-            sequence_ids,
-            implementation=self.implementation,
-            dropout_rate=self.dropout_rate,
-            dropout_seeds=seeds,
-        )
+        hidden = x.shape[-1]
+        dropping = seeds is not None and self.dropout_rate > 0
+        name = choose(self.implementation, dropping, x.shape[1], hidden, hidden // self.num_heads)
+        if name == "fused":
+            context = self._fused(x, sequence_ids, seeds)
+        else:
+            context = attention(
+                *(self._heads(y, x) for y in (self.query, self.key, self.value)),
+                sequence_ids,
+                implementation=name,
+                dropout_rate=self.dropout_rate,
+                dropout_seeds=seeds,
+            )
         return self.output(context.reshape(x.shape))
+
+    def _heads(self, projection, x: Array) -> Array:
+        return constrain(projection(x).reshape(*x.shape[:2], self.num_heads, -1), HEADS)
+
+    def _fused(self, x: Array, sequence_ids: Array, seeds: Array | None) -> Array:
+        """One product for queries, keys and values: `x` is read once, and so is its gradient."""
+        parts = (self.query, self.key, self.value)
+        block = block_columns(x.shape[-1], x.shape[-1] // self.num_heads)
+        kernel = interleave(*(part.kernel[...].astype(x.dtype) for part in parts), block)
+        bias = interleave(*(part.bias[...].astype(x.dtype) for part in parts), block)
+        qkv = (x.reshape(-1, x.shape[-1]) @ kernel + bias).reshape(*x.shape[:2], -1)
+        qkv = constrain(qkv, WIDE)
+        return fused(qkv, sequence_ids, self.num_heads, block, self.dropout_rate, seeds)
 
 
 class EncoderLayer(nnx.Module):
@@ -180,7 +154,7 @@ class Encoder(nnx.Module):
 
         layer = rematerialise(layer, self.remat)
         inputs = (stacked, jnp.arange(self.num_layers))
-        x, _ = jax.lax.scan(layer, x, inputs, unroll=1 if self.scan_layers else True)
+        x, _ = loops.scan(loops.LAYERS, layer, x, inputs, unroll=not self.scan_layers)
         return x
 
 

@@ -19,6 +19,9 @@ import numpy as np
 from jax import Array
 
 _GOLDEN = np.uint32(0x9E3779B9)
+_FIRST_FACTOR = np.uint32(0x7FEB352D).astype(np.int32)
+_SECOND_FACTOR = np.uint32(0x846CA68B).astype(np.int32)
+_HIGHEST = np.int32(-(2**31))
 
 
 def row_seeds(key: Array, num_rows: int) -> Array:
@@ -30,7 +33,9 @@ def fold_in(seeds: Array, number: int | Array) -> Array:
     """Seeds [B, 2] for use `number` of a row's seed: independent for different numbers."""
     number = jnp.asarray(number).astype(jnp.uint32) + jnp.uint32(1)
     salt = jnp.stack([number * _GOLDEN, number * np.uint32(0x85EBCA77)])
-    return _hash(seeds + salt, seeds[:, ::-1])
+    words = jax.lax.bitcast_convert_type(seeds + salt, jnp.int32)
+    half_way = jax.lax.bitcast_convert_type(seeds[:, ::-1], jnp.int32)
+    return jax.lax.bitcast_convert_type(_hash(words, half_way), jnp.uint32)
 
 
 def dropout(x: Array, rate: float, seeds: Array | None) -> Array:
@@ -45,16 +50,30 @@ def dropout(x: Array, rate: float, seeds: Array | None) -> Array:
     return _dropout(x, seeds, rate)
 
 
+def keep_elements(index: Array, first: Array, second: Array, rate: float) -> Array:
+    """Whether elements are kept, by their place in the row and the two words of the row's seed.
+
+    In signed arithmetic, whose bits are the same: what every kernel compiler knows.
+
+    Args:
+      index, first, second: int32 that broadcast together.
+    """
+    bits = _hash(index + first, second)
+    # Flipping the highest bit turns the unsigned comparison into a signed one.
+    return (bits ^ _HIGHEST) >= np.int32(round(rate * 2**32) - 2**31)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _dropout(x: Array, seeds: Array, rate: float) -> Array:
-    index = jnp.zeros(x.shape[1:], jnp.uint32)
+    index = jnp.zeros(x.shape[1:], jnp.int32)
     stride = 1
     for axis in reversed(range(x.ndim - 1)):
-        index += jax.lax.broadcasted_iota(jnp.uint32, x.shape[1:], axis) * np.uint32(stride)
+        place = jax.lax.broadcasted_iota(jnp.int32, x.shape[1:], axis)
+        index += place * np.uint32(stride).astype(np.int32)
         stride *= x.shape[axis + 1]
     shape = (-1,) + (1,) * (x.ndim - 1)
-    bits = _hash(index + seeds[:, 0].reshape(shape), seeds[:, 1].reshape(shape))
-    keep = bits >= np.uint32(round(rate * 2**32))
+    words = jax.lax.bitcast_convert_type(seeds, jnp.int32)
+    keep = keep_elements(index, words[:, 0].reshape(shape), words[:, 1].reshape(shape), rate)
     return jnp.where(keep, x * (1.0 / (1.0 - rate)), 0).astype(x.dtype)
 
 
@@ -71,8 +90,9 @@ _dropout.defvjp(_forward, _backward)
 
 
 def _hash(x: Array, half_way: Array) -> Array:
-    x ^= x >> 16
-    x *= np.uint32(0x7FEB352D)
-    x ^= (x >> 15) ^ half_way
-    x *= np.uint32(0x846CA68B)
-    return x ^ (x >> 16)
+    """Int32 bits of int32 bits."""
+    x ^= jax.lax.shift_right_logical(x, jnp.full_like(x, 16))
+    x *= _FIRST_FACTOR
+    x ^= jax.lax.shift_right_logical(x, jnp.full_like(x, 15)) ^ half_way
+    x *= _SECOND_FACTOR
+    return x ^ jax.lax.shift_right_logical(x, jnp.full_like(x, 16))

@@ -8,8 +8,10 @@ from flax import nnx
 from jax import Array
 
 from biobert_jax.config import ModelConfig
-from biobert_jax.model.bert import ACTIVATIONS, Bert, dense, layer_norm
+from biobert_jax.model.bert import Bert
 from biobert_jax.model.dropout import dropout, fold_in
+from biobert_jax.model.layers import ACTIVATIONS, dense, layer_norm
+from biobert_jax.model.losses import vocabulary_cross_entropy
 
 
 class WeightedSum(NamedTuple):
@@ -48,10 +50,18 @@ class MaskedLMHead(nnx.Module):
 
     def __call__(self, x: Array, word_embeddings: Array) -> Array:
         """`x` [B, P, H] and the tied table [V, H] to float32 logits [B, P, V]."""
-        x = self.layer_norm(ACTIVATIONS[self.activation](self.transform(x)))
+        x = self.features(x)
         table = word_embeddings.astype(x.dtype)
         logits = jnp.einsum("bph,vh->bpv", x, table, preferred_element_type=jnp.float32)
         return logits + self.bias
+
+    def features(self, x: Array) -> Array:
+        """What is multiplied by the table: [..., H] to the same."""
+        return self.layer_norm(ACTIVATIONS[self.activation](self.transform(x)))
+
+    def losses(self, x: Array, word_embeddings: Array, labels: Array) -> tuple[Array, Array]:
+        """Of each label [B, P]: -log p(label), and whether no other is likelier."""
+        return vocabulary_cross_entropy(self.features(x), word_embeddings, self.bias[...], labels)
 
 
 class BertForPreTraining(nnx.Module):
@@ -67,6 +77,14 @@ class BertForPreTraining(nnx.Module):
         """Float32 logits [B, P, V] at `positions` [B, P] of `hidden` [B, L, H]."""
         table = self.bert.embeddings.word_embeddings.embedding[...]
         return self.mlm(gather(hidden, positions), table)
+
+    def mlm_losses(self, hidden: Array, positions: Array, labels: Array) -> tuple[Array, Array]:
+        """Float32 [B, P] -log p(label) at `positions` of `hidden`, bool [B, P] where it is first.
+
+        The same as from `mlm_logits`, with a derivative that needs less memory.
+        """
+        table = self.bert.embeddings.word_embeddings.embedding[...]
+        return self.mlm.losses(gather(hidden, positions), table, labels)
 
     def nsp_logits(self, hidden: Array, starts: Array) -> Array:
         """Float32 logits [B, K, 2] for the sequences that start at `starts` [B, K]."""

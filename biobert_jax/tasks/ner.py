@@ -32,15 +32,21 @@ from biobert_jax.tasks.ner_model import (
 )
 from biobert_jax.training import loop
 from biobert_jax.training.initial import initial_state
-from biobert_jax.training.metrics import MetricsWriter, Progress
-from biobert_jax.training.optimizer import learning_rate, make_optimizer
+from biobert_jax.training.instruments import instruments
+from biobert_jax.training.optimizer import make_optimizer
+from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.sharding import check_batch, device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
-from biobert_jax.training.workdir import claim_workdir, resume, saver
+from biobert_jax.training.workdir import Saver, claim_workdir, resume
 
 
-def finetune_ner(config: NerConfig, workdir: str | os.PathLike) -> conlleval.Scores:
+def finetune_ner(
+    config: NerConfig, workdir: str | os.PathLike, *, profile: bool = False
+) -> conlleval.Scores:
     """Fine-tunes, or goes on, in `workdir`; scores the test file and writes predictions.
+
+    Args:
+      profile: trace five steps into `<workdir>/profile`.
 
     Raises:
       UserError: data, checkpoint or config that do not fit; see the message.
@@ -106,18 +112,23 @@ def finetune_ner(config: NerConfig, workdir: str | os.PathLike) -> conlleval.Sco
         }
 
     # The loop.
-    writer = orbax.CheckpointWriter(workdir, config.train.keep_checkpoints)
-    metrics = MetricsWriter(workdir, start_step)
-    progress = Progress(start_step, num_steps)
     metadata = orbax.Metadata("ner", 0, model, checkpoint.vocab.name, labels, length, data)
-    try:
+    with instruments(
+        workdir,
+        config.train,
+        model,
+        start_step=start_step,
+        num_steps=num_steps,
+        prediction_rate=0,
+        profile=profile,
+        say=_say,
+    ) as (writer, watching):
         state, _ = loop.run(
             state,
-            cadence=loop.Cadence(
-                num_steps,
-                config.train.eval_every or steps_an_epoch,
-                config.train.checkpoint_every,
-                config.train.log_every,
+            cadence=loop.Cadence.of(
+                config.train,
+                num_steps=num_steps,
+                eval_every=config.train.eval_every or steps_an_epoch,
             ),
             start_step=start_step,
             batches=_batches(rows, row_labels, config, start_step),
@@ -134,14 +145,9 @@ def finetune_ner(config: NerConfig, workdir: str | os.PathLike) -> conlleval.Sco
                 gradient_dtype=config.train.gradient_dtype,
             ),
             evaluate=evaluate if held_out else None,
-            save=saver(writer, metadata, checkpoint.vocab),
-            metrics=metrics,
-            progress=progress,
+            save=Saver(writer, metadata, checkpoint.vocab),
+            **watching,
         )
-    finally:
-        progress.close()
-        metrics.close()
-        writer.close()
 
     # The result: the test file's scores, predictions and a model card.
     predicted = tag(state.params, test)

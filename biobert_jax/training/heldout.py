@@ -1,5 +1,6 @@
 """Evaluation on held-out rows, with masks that never change."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from jax.sharding import Mesh
 from biobert_jax.training.inputs import MakeInputs
 from biobert_jax.training.objective import pretraining_losses
 from biobert_jax.training.phases import Phase
-from biobert_jax.training.sharding import device_batch
+from biobert_jax.training.sharding import device_batch, replicated
 from biobert_jax.training.step import TrainState
 
 
@@ -25,7 +26,7 @@ def heldout_evaluation(
     if not phase.data.heldout:
         return None
 
-    @jax.jit
+    @functools.partial(jax.jit, out_shardings=replicated(mesh))
     def sums(params, batch, index):
         key = jax.random.fold_in(jax.random.key(0), index)
         return pretraining_losses(graph, params, make_inputs(batch, key))

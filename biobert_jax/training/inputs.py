@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from biobert_jax.config import MaskingConfig
@@ -43,11 +44,20 @@ MASK_NAMES = {"packed": "sequence_ids", "bert": "input_mask"}
 MakeInputs = Callable[[Mapping[str, Array], Array], PretrainingInputs]
 
 
-def inputs_of(format: RecordFormat, special: SpecialIds, masking: MaskingConfig) -> MakeInputs:
-    """The function that makes inputs of batches of `format`."""
+def inputs_of(
+    format: RecordFormat,
+    special: SpecialIds,
+    masking: MaskingConfig,
+    continues: np.ndarray | None = None,
+) -> MakeInputs:
+    """The function that makes inputs of batches of `format`.
+
+    Args:
+      continues: bool [V], tokens that go on a word; needed to hide whole words.
+    """
     if format.record_format == "bert":
         return bert_inputs
-    return functools.partial(packed_inputs, special=special, masking=masking)
+    return functools.partial(packed_inputs, special=special, masking=masking, continues=continues)
 
 
 def with_dropout(make_inputs: MakeInputs) -> MakeInputs:
@@ -62,11 +72,16 @@ def with_dropout(make_inputs: MakeInputs) -> MakeInputs:
 
 
 def packed_inputs(
-    batch: Mapping[str, Array], key: Array, *, special: SpecialIds, masking: MaskingConfig
+    batch: Mapping[str, Array],
+    key: Array,
+    *,
+    special: SpecialIds,
+    masking: MaskingConfig,
+    continues: np.ndarray | None = None,
 ) -> PretrainingInputs:
     """Packed rows, masked here: which tokens follows from `key`."""
     batch = _as_int32(batch)
-    masked = mask_rows(key, batch["input_ids"], batch["sequence_ids"], special, masking)
+    masked = mask_rows(key, batch["input_ids"], batch["sequence_ids"], special, masking, continues)
     return PretrainingInputs(
         masked,
         batch["sequence_ids"],

@@ -49,11 +49,11 @@ def pretraining_losses(
     hidden = model.bert(
         masked.input_ids, inputs.sequence_ids, inputs.token_type_ids, inputs.dropout_seeds
     )
-    logits = model.mlm_logits(hidden, masked.positions)
-    correct = (jnp.argmax(logits, -1) == masked.labels) * masked.weights
+    losses, correct = model.mlm_losses(hidden, masked.positions, masked.labels)
+    weight = jnp.sum(masked.weights)
     results = {
-        "mlm_loss": cross_entropy(logits, masked.labels, masked.weights),
-        "mlm_accuracy": WeightedSum(jnp.sum(correct), jnp.sum(masked.weights)),
+        "mlm_loss": WeightedSum(jnp.sum(losses * masked.weights), weight),
+        "mlm_accuracy": WeightedSum(jnp.sum(correct * masked.weights), weight),
     }
     if inputs.next_sentence_labels is not None:
         labels = inputs.next_sentence_labels

@@ -14,7 +14,8 @@ import numpy as np
 from biobert_jax.checkpoints.load import Checkpoint
 from biobert_jax.config import DataConfig
 from biobert_jax.data.bert_files import BertFiles
-from biobert_jax.data.tfrecords import PreparedData, TrainingData
+from biobert_jax.data.folders import open_prepared
+from biobert_jax.data.source import TrainingData
 from biobert_jax.errors import UserError
 
 
@@ -44,8 +45,8 @@ def open_phases(config: DataConfig, checkpoint: Checkpoint | None = None) -> tup
         data = BertFiles(config.files, config.heldout_files, vocab=vocab)
         return (Phase(data, config.batch_size, 0),)
     if not config.phases:
-        return (Phase(PreparedData(config.dir), config.batch_size, 0),)
-    phases = tuple(Phase(PreparedData(p.dir), p.batch_size, p.start_step) for p in config.phases)
+        return (Phase(open_prepared(config.dir), config.batch_size, 0),)
+    phases = tuple(Phase(open_prepared(p.dir), p.batch_size, p.start_step) for p in config.phases)
     first = phases[0].data
     for phase in phases[1:]:
         if phase.data.vocab_sha256 != first.vocab_sha256:

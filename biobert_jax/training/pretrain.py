@@ -10,7 +10,8 @@ import jax
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.load import check_same_model, load_checkpoint
 from biobert_jax.config import PretrainConfig
-from biobert_jax.data.tfrecords import TrainingData
+from biobert_jax.corpus.text.tokenization import load_tokenizer
+from biobert_jax.data.source import TrainingData
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
 from biobert_jax.model.masking import SpecialIds
@@ -18,17 +19,23 @@ from biobert_jax.training import loop
 from biobert_jax.training.heldout import heldout_evaluation
 from biobert_jax.training.initial import initial_state
 from biobert_jax.training.inputs import MASK_NAMES, inputs_of, with_dropout
-from biobert_jax.training.metrics import MetricsWriter, Progress
+from biobert_jax.training.instruments import instruments
 from biobert_jax.training.objective import NSP_HEADS, model_of, pretraining_losses
-from biobert_jax.training.optimizer import learning_rate, make_optimizer
+from biobert_jax.training.optimizer import make_optimizer
 from biobert_jax.training.phases import data_sha256, open_phases, train_batches
+from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.sharding import check_batch, device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
-from biobert_jax.training.workdir import claim_workdir, resume, saver
+from biobert_jax.training.workdir import Saver, claim_workdir, resume
 
 
-def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, float]:
+def pretrain(
+    config: PretrainConfig, workdir: str | os.PathLike, *, profile: bool = False
+) -> dict[str, float]:
     """Trains, or goes on training, in `workdir`; returns the last evaluation (empty: none).
+
+    Args:
+      profile: trace five steps into `<workdir>/profile`.
 
     Raises:
       UserError: data, checkpoint or config that do not fit; see the message.
@@ -74,7 +81,10 @@ def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, fl
     special = SpecialIds(
         data.format.vocab_size, data.special.cls, data.special.sep, data.special.mask
     )
-    make_inputs = inputs_of(data.format, special, config.masking)
+    continues = None
+    if config.masking.whole_word:
+        continues = load_tokenizer(data.vocab_path).continuation_table()
+    make_inputs = inputs_of(data.format, special, config.masking, continues)
     train_step = make_train_step(
         with_dropout(make_inputs),
         functools.partial(pretraining_losses, graph),
@@ -89,9 +99,6 @@ def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, fl
     evaluate = heldout_evaluation(phases[-1], graph, mesh, make_inputs, config.train.eval_batches)
 
     # The loop.
-    writer = orbax.CheckpointWriter(workdir, config.train.keep_checkpoints)
-    metrics = MetricsWriter(workdir, start_step)
-    progress = Progress(start_step, num_steps)
     metadata = orbax.Metadata(
         "pretraining",
         0,
@@ -100,15 +107,19 @@ def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, fl
         max_seq_length=data.format.max_seq_length,
         data=sha256,
     )
-    try:
+    with instruments(
+        workdir,
+        config.train,
+        config.model,
+        start_step=start_step,
+        num_steps=num_steps,
+        prediction_rate=0.15 if data.format.record_format == "bert" else config.masking.rate,
+        profile=profile,
+        say=_say,
+    ) as (writer, watching):
         _, evaluation = loop.run(
             state,
-            cadence=loop.Cadence(
-                num_steps,
-                config.train.eval_every,
-                config.train.checkpoint_every,
-                config.train.log_every,
-            ),
+            cadence=loop.Cadence.of(config.train),
             start_step=start_step,
             batches=train_batches(
                 phases,
@@ -121,15 +132,10 @@ def pretrain(config: PretrainConfig, workdir: str | os.PathLike) -> dict[str, fl
             to_device=lambda batch: device_batch(mesh, batch),
             train_step=train_step,
             evaluate=evaluate,
-            save=saver(writer, metadata, data.vocab_path),
-            metrics=metrics,
-            progress=progress,
+            save=Saver(writer, metadata, data.vocab_path),
             mask_name=MASK_NAMES[data.format.record_format],
+            **watching,
         )
-    finally:
-        progress.close()
-        metrics.close()
-        writer.close()
     return evaluation
 
 

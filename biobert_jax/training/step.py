@@ -10,6 +10,7 @@ import optax
 from jax import Array
 from jax.sharding import Mesh
 
+from biobert_jax.model import loops
 from biobert_jax.model.heads import WeightedSum
 from biobert_jax.model.partitioning import ROWS, constrain
 
@@ -135,7 +136,7 @@ def jit_train_step(
         return TrainState(state.step + 1, params, opt_state, skipped, in_a_row), metrics
 
     shardings = jax.tree.map(lambda x: x.sharding, like)
-    return jax.jit(update, donate_argnums=0, out_shardings=(shardings, None))
+    return jax.jit(update, donate_argnums=0, out_shardings=(shardings, like.step.sharding))
 
 
 def gradients(
@@ -177,7 +178,9 @@ def gradients(
         {name: jnp.float32(0) for name in weights},
         _as_float32(jax.tree.map(jnp.zeros_like, params)),
     )
-    (totals, grads), _ = jax.lax.scan(accumulate, zeros, jax.tree.map(deal, inputs))
+    (totals, grads), _ = loops.scan(
+        loops.MICRO_BATCHES, accumulate, zeros, jax.tree.map(deal, inputs)
+    )
     return {name: WeightedSum(totals[name], weights[name]) for name in weights}, grads
 
 

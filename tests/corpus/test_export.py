@@ -13,12 +13,13 @@ from biobert_jax import cli
 from biobert_jax.corpus.dataset import export
 from biobert_jax.corpus.dataset.decode import decode_rows
 from biobert_jax.corpus.dataset.export import export_arrays, read_rows
-from biobert_jax.corpus.dataset.manifest import Manifest, Shard, read_manifest, write_manifest
+from biobert_jax.corpus.dataset.manifest import read_manifest
 from biobert_jax.corpus.dataset.records import RecordFormat, encode_rows, parse_rows
 from biobert_jax.corpus.dataset.tfds import tfds_metadata
-from biobert_jax.corpus.dataset.tfrecord import read_tfrecords, write_tfrecords
+from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
+from tests.data.writing import random_rows, write_shards
 
 FORMATS = {
     "packed": RecordFormat("packed", "mlm", 24, 300),
@@ -26,57 +27,6 @@ FORMATS = {
     "pairs": RecordFormat("packed", "mlm_nsp", 40, 300),
     "bert": RecordFormat("bert", "mlm_nsp", 24, 300_000, 5),
 }
-
-
-def random_rows(format: RecordFormat, count: int, seed: int = 0) -> np.ndarray:
-    """Rows with every feature full of random numbers of its range."""
-    rng = np.random.default_rng(seed)
-    rows = np.empty(count, format.row_dtype)
-    for name, feature in format.features.items():
-        if feature.dtype.kind == "f":
-            rows[name] = rng.random((count, feature.size), np.float32)
-            continue
-        # Int64Lists hold no negative numbers in our records; packed labels do.
-        low = -1 if feature.dtype.kind == "i" and format.record_format == "packed" else 0
-        high = min(np.iinfo(feature.dtype).max, 2 ** int(rng.integers(1, 31)))
-        rows[name] = rng.integers(low, high, (count, feature.size), endpoint=True)
-    return rows
-
-
-def write_data_set(directory: Path, format: RecordFormat, shards: dict[str, np.ndarray]) -> None:
-    """A data set of these rows by shard name; the vocabulary need not fit."""
-    directory.mkdir()
-    (directory / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n")
-    entries = []
-    for name, rows in shards.items():
-        path = directory / name
-        write_tfrecords(path, encode_rows(rows, format))
-        size, sha256 = path.stat().st_size, file_sha256(path)
-        entries.append(Shard(name, name.split("-")[0], len(rows), size, sha256))
-    manifest = Manifest(
-        num_documents=1,
-        num_sequences=1,
-        num_tokens=1,
-        num_rows=sum(shard.rows for shard in entries),
-        fill=1.0,
-        record_format=format.record_format,
-        objective=format.objective,
-        max_seq_length=format.max_seq_length,
-        max_predictions=format.max_predictions,
-        dropped={},
-        statistics={},
-        tokenizer={
-            "file": "vocab.txt",
-            "kind": "wordpiece",
-            "vocab_size": format.vocab_size,
-            "sha256": file_sha256(directory / "vocab.txt"),
-        },
-        arguments={},
-        fingerprint="f",
-        failed={},
-        shards=tuple(entries),
-    )
-    write_manifest(directory, manifest)
 
 
 @pytest.fixture(params=FORMATS)
@@ -88,7 +38,7 @@ def data_set(request, tmp_path) -> tuple[Path, dict[str, np.ndarray]]:
         "train-00002-of-00003.tfrecord": random_rows(format, 4, 2),
         "heldout-00000-of-00001.tfrecord": random_rows(format, 3, 3),
     }
-    write_data_set(tmp_path / "data", format, shards)
+    write_shards(tmp_path / "data", format, shards)
     first, second, heldout = shards.values()
     return tmp_path / "data", {"train": np.concatenate([first, second]), "heldout": heldout}
 
@@ -258,7 +208,7 @@ def test_what_a_killed_export_left_goes(data_set, tmp_path, monkeypatch):
 def test_a_split_without_rows_is_an_error(data_set, tmp_path):
     directory, rows = data_set
     shards = {"train-00000-of-00001.tfrecord": rows["train"]}
-    write_data_set(tmp_path / "no_heldout", FORMATS["packed"], shards)
+    write_shards(tmp_path / "no_heldout", FORMATS["packed"], shards)
     with pytest.raises(UserError, match="no rows to export in the split heldout"):
         export_arrays(tmp_path / "no_heldout", tmp_path / "out", splits=["heldout"])
 
@@ -304,7 +254,7 @@ def test_tensorflow_datasets_opens_the_folder(data_set):
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_metadata_are_as_tensorflow_datasets_writes_them(name, tmp_path):
     tfds = pytest.importorskip("tensorflow_datasets")
-    write_data_set(tmp_path / "data", FORMATS[name], {})
+    write_shards(tmp_path / "data", FORMATS[name], {})
     text = tfds_metadata(read_manifest(tmp_path / "data"))["features.json"]
     (tmp_path / "features.json").write_text(text)
     features = tfds.features.FeaturesDict.from_config(str(tmp_path))

@@ -7,28 +7,45 @@ import shutil
 import numpy as np
 import pytest
 
+from biobert_jax.corpus.dataset.export import export_arrays
 from biobert_jax.corpus.dataset.records import RecordFormat, encode_rows
 from biobert_jax.corpus.dataset.tfrecord import encode_example, frame, write_tfrecords
+from biobert_jax.data.arrays import ArrayData
 from biobert_jax.data.bert_files import BertFiles
 from biobert_jax.data.tfrecords import PreparedData
 from biobert_jax.errors import UserError
 from tests.data.writing import FORMATS, LENGTH, SPECIAL, make_rows, write_dataset, write_rows
 
-KINDS = ("mlm", "pairs", "bert", "files")
+# By kind, the rows it holds. "files" are the records of "bert" without their manifest.
+KINDS = {
+    "mlm": "mlm",
+    "pairs": "pairs",
+    "bert": "bert",
+    "files": "bert",
+    "pairs_arrays": "pairs",
+    "bert_arrays": "bert",
+}
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """A prepared folder of each format."""
+    """A prepared folder of each format, and two of arrays in parts of 50 rows."""
     root = tmp_path_factory.mktemp("folders")
-    return {kind: write_dataset(root / kind, kind) for kind in FORMATS}
+    folders = {kind: write_dataset(root / kind, kind) for kind in FORMATS}
+    for kind in ("pairs", "bert"):
+        size = 50 * FORMATS[kind].row_dtype.itemsize
+        folders[f"{kind}_arrays"] = root / f"{kind}_arrays"
+        export_arrays(folders[kind], folders[f"{kind}_arrays"], part_bytes=size)
+    return folders
 
 
 @pytest.fixture
 def open_data(folders):
-    """Opens a data set by its kind; "files" are the records of "bert" without their manifest."""
+    """Opens a data set by its kind."""
 
     def open_kind(kind):
+        if kind.endswith("arrays"):
+            return ArrayData(folders[kind])
         if kind != "files":
             return PreparedData(folders[kind])
         folder = folders["bert"]
@@ -59,10 +76,8 @@ def test_an_epoch_delivers_every_feature_of_every_row(kind, open_data):
         n: (8, feature.size) for n, feature in format.features.items()
     }
     found = {name: np.concatenate([b[name] for b in batches]) for name in format.features}
-    rows = np.concatenate(
-        [make_rows(kind.replace("files", "bert"), i, 30 + 3 * i) for i in range(5)]
-    )
-    # One stream reads whole shards: the epoch is the first len(rows) rows.
+    rows = np.concatenate([make_rows(KINDS[kind], i, 30 + 3 * i) for i in range(5)])
+    # One stream reads all shards: the epoch is the first len(rows) rows.
     expected = {tuple(np.concatenate([r[n] for n in format.features])) for r in rows}
     seen = {tuple(np.concatenate([found[n][i] for n in format.features])) for i in range(len(rows))}
     assert seen == expected
@@ -88,6 +103,16 @@ def test_files_give_the_batches_of_the_prepared_folder(open_data):
     assert_equal(
         list(open_data("files").heldout_batches(8)), list(open_data("bert").heldout_batches(8))
     )
+
+
+@pytest.mark.parametrize("kind", ["pairs", "bert"])
+def test_arrays_have_the_rows_and_types_of_the_prepared_folder(kind, open_data):
+    ours, theirs = open_data(f"{kind}_arrays"), open_data(kind)
+    batches, expected = (list(data.heldout_batches(8)) for data in (ours, theirs))
+    assert_equal(batches, expected)
+    types = [{name: rows.dtype for name, rows in b[0].items()} for b in (batches, expected)]
+    assert types[0] == types[1]
+    assert (ours.special, ours.vocab_sha256) == (theirs.special, theirs.vocab_sha256)
 
 
 @pytest.mark.parametrize("kind", KINDS)

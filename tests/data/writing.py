@@ -89,25 +89,42 @@ def write_rows(path: Path, rows: np.ndarray, format: RecordFormat) -> Path:
     return path
 
 
+def random_rows(format: RecordFormat, count: int, seed: int = 0) -> np.ndarray:
+    """Rows with every feature full of random numbers of its range."""
+    rng = np.random.default_rng(seed)
+    rows = np.empty(count, format.row_dtype)
+    for name, feature in format.features.items():
+        if feature.dtype.kind == "f":
+            rows[name] = rng.random((count, feature.size), np.float32)
+            continue
+        # Int64Lists hold no negative numbers in our records; packed labels do.
+        low = -1 if feature.dtype.kind == "i" and format.record_format == "packed" else 0
+        high = min(np.iinfo(feature.dtype).max, 2 ** int(rng.integers(1, 31)))
+        rows[name] = rng.integers(low, high, (count, feature.size), endpoint=True)
+    return rows
+
+
 def write_dataset(directory: Path, kind: str, *, shards: int = 5, heldout: int = 1) -> Path:
     """A folder as `biobert prepare` writes it; shards have unequal numbers of rows."""
-    directory.mkdir(parents=True)
-    format, vocab = FORMATS[kind], write_vocab(directory)
-    written = []
-    for split, count in (("train", shards), ("heldout", heldout)):
-        for index in range(count):
-            rows = make_rows(kind, seed=100 * (split == "heldout") + index, count=30 + 3 * index)
-            path = write_rows(directory / f"{split}-{index:03}.tfrecord", rows, format)
-            size = path.stat().st_size
-            written.append(Shard(path.name, split, len(rows), size, file_sha256(path)))
-    tokenizer = {
-        "file": vocab.name,
-        "kind": "wordpiece",
-        "cased": False,
-        "vocab_size": len(TOKENS),
-        "sha256": file_sha256(vocab),
-        "special": SPECIAL._asdict(),
+    rows = {
+        f"{split}-{index:03}.tfrecord": make_rows(
+            kind, seed=100 * (split == "heldout") + index, count=30 + 3 * index
+        )
+        for split, count in (("train", shards), ("heldout", heldout))
+        for index in range(count)
     }
+    return write_shards(directory, FORMATS[kind], rows)
+
+
+def write_shards(directory: Path, format: RecordFormat, shards: dict[str, np.ndarray]) -> Path:
+    """A folder as `biobert prepare` writes it, with rows by shard; the vocabulary need not fit."""
+    directory.mkdir(parents=True)
+    vocab = write_vocab(directory)
+    written = []
+    for name, rows in shards.items():
+        path = write_rows(directory / name, rows, format)
+        size = path.stat().st_size
+        written.append(Shard(name, name.split("-")[0], len(rows), size, file_sha256(path)))
     manifest = Manifest(
         num_documents=1,
         num_sequences=1,
@@ -116,11 +133,18 @@ def write_dataset(directory: Path, kind: str, *, shards: int = 5, heldout: int =
         fill=0.9,
         record_format=format.record_format,
         objective=format.objective,
-        max_seq_length=LENGTH,
+        max_seq_length=format.max_seq_length,
         max_predictions=format.max_predictions,
         dropped={},
         statistics={},
-        tokenizer=tokenizer,
+        tokenizer={
+            "file": vocab.name,
+            "kind": "wordpiece",
+            "cased": False,
+            "vocab_size": format.vocab_size,
+            "sha256": file_sha256(vocab),
+            "special": SPECIAL._asdict(),
+        },
         arguments={},
         fingerprint="",
         failed={},

@@ -11,13 +11,14 @@ import pytest
 from biobert_jax import cli
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.tree import flatten
+from biobert_jax.training.metrics import MEASURED
 from tests.end_to_end.conftest import biobert, prepare_command, pretrain_command
 
 
 def metrics_of(workdir):
     """All metrics but the speed, which differs from run to run."""
     lines = [json.loads(x) for x in (workdir / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in line.items() if k != "tokens_per_second"} for line in lines]
+    return [{k: v for k, v in line.items() if k not in MEASURED} for line in lines]
 
 
 def assert_same_result(workdir, expected):

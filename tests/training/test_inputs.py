@@ -15,7 +15,8 @@ from biobert_jax.model.masking import MaskedRows, SpecialIds
 from biobert_jax.training.initial import initial_state
 from biobert_jax.training.inputs import PretrainingInputs, bert_inputs, inputs_of, with_dropout
 from biobert_jax.training.objective import init_model, model_of, pretraining_losses
-from biobert_jax.training.optimizer import learning_rate, make_optimizer
+from biobert_jax.training.optimizer import make_optimizer
+from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.sharding import device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
 from tests.data.writing import (

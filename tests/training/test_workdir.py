@@ -1,14 +1,18 @@
-"""A run's folder keeps its config."""
+"""A run's folder: it keeps its config, and gives the newest good state back."""
 
 import dataclasses
 import json
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from biobert_jax.config import DataConfig, PretrainConfig
+from biobert_jax.checkpoints import orbax
+from biobert_jax.config import DataConfig, ModelConfig, PretrainConfig
 from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
-from biobert_jax.training.workdir import claim_workdir
+from biobert_jax.training.step import TrainState
+from biobert_jax.training.workdir import Saver, claim_workdir, resume
 
 
 @pytest.fixture
@@ -35,3 +39,72 @@ def test_another_config_is_refused(workdir):
     with pytest.raises(UserError, match="seed was 0, is 1"):
         same = PretrainConfig(data=DataConfig(dir="data"))
         claim_workdir(workdir, dataclasses.replace(same, seed=1), 4)
+
+
+def state_of(step, width=3):
+    """A state whose every number tells its step."""
+    return TrainState(
+        jnp.int32(step),
+        {"kernel": jnp.full((2, width), step, jnp.float32)},
+        {"mu": {"kernel": jnp.full((2, width), -step, jnp.float32)}},
+        jnp.int32(0),
+        jnp.int32(0),
+    )
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A folder with checkpoints at 2, 4 and 6, the last a temporary one."""
+    vocab = tmp_path / "given.txt"
+    vocab.write_text("[PAD]\n")
+    writer = orbax.CheckpointWriter(tmp_path / "run")
+    metadata = orbax.Metadata("pretraining", 0, ModelConfig(), "vocab.txt", data="rows")
+    save = Saver(writer, metadata, vocab)
+    for step in (2, 4, 6):
+        save(step, state_of(step), orbax.TEMPORARY if step == 6 else orbax.NORMAL)
+    assert save.newest() == tmp_path / "run/checkpoints/6"
+    writer.close()
+    return tmp_path / "run"
+
+
+def damage(path):
+    victim = max((path / "optimizer").rglob("*"), key=lambda p: p.is_file() and p.stat().st_size)
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(bytes(content))
+
+
+def test_the_newest_good_checkpoint_is_named_and_restored(saved):
+    said: list[str] = []
+    damage(saved / "checkpoints/6")
+    state, step = resume(saved, state_of(0), said.append, data="rows")
+    assert step == 4 and int(state.step) == 4
+    np.testing.assert_array_equal(state.params["kernel"], np.full((2, 3), 4))
+    np.testing.assert_array_equal(state.opt_state["mu"]["kernel"], np.full((2, 3), -4))
+    assert "SHA-256 differs" in said[0] and "checkpoints/6/" in said[0]
+    assert said[1] == f"going on from step 4 ({saved / 'checkpoints/4'})"
+    assert (saved / "checkpoints/6.damaged").is_dir()
+
+
+def test_without_a_good_one_it_begins_anew(saved):
+    for step in (2, 4, 6):
+        damage(saved / "checkpoints" / str(step))
+    fresh = state_of(0)
+    state, step = resume(saved, fresh, lambda line: None, data="rows")
+    assert step == 0 and state is fresh
+
+
+def test_other_data_or_another_model_is_refused(saved):
+    with pytest.raises(UserError, match="trained on other data"):
+        resume(saved, state_of(0), lambda line: None, data="other rows")
+    with pytest.raises(UserError, match="does not hold the arrays of this config") as caught:
+        resume(saved, state_of(0, width=4), lambda line: None, data="rows")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_evaluation_is_known_by_its_line(tmp_path):
+    save = Saver(orbax.CheckpointWriter(tmp_path), None, None)
+    assert not save.is_evaluated(2)
+    lines = [{"step": 2, "loss": None}, {"step": 4, "loss": 1.0}, {"step": 4, "heldout_loss": 1.0}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(v) + "\n" for v in lines))
+    assert save.is_evaluated(4) and not save.is_evaluated(2)

@@ -7,13 +7,16 @@ arrays [rows, size] of consecutive rows by feature name:
         input_ids = part["input_ids"]
 
 Parts are not compressed and of bounded size: neither side ever holds more than one, whatever the
-data set. The rows are in the shards' order, which is a random one.
+data set. The rows are in the shards' order, which is a random one. `data.arrays` trains on them.
 """
 
 import json
 import os
 import shutil
+import struct
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,14 @@ from typing import Any
 import numpy as np
 
 from biobert_jax.corpus.dataset.decode import decode_rows
-from biobert_jax.corpus.dataset.manifest import SPLITS, Manifest, check_shards, read_manifest
+from biobert_jax.corpus.dataset.manifest import (
+    SPLITS,
+    Manifest,
+    Shard,
+    check_shards,
+    read_manifest,
+)
+from biobert_jax.corpus.dataset.records import RecordFormat
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256, write_text_atomically
@@ -171,12 +181,126 @@ def _index(
         "objective": manifest.objective,
         "max_seq_length": manifest.max_seq_length,
         "max_predictions": manifest.max_predictions,
-        "features": {
-            name: {"dtype": feature.dtype.str, "shape": [feature.size]}
-            for name, feature in manifest.format.features.items()
-        },
+        "features": _features(manifest.format),
         "tokenizer": manifest.tokenizer,
         "fingerprint": manifest.fingerprint,
         "splits": rows,
         "parts": list(parts),
     }
+
+
+def _features(format: RecordFormat) -> dict[str, Any]:
+    return {
+        name: {"dtype": feature.dtype.str, "shape": [feature.size]}
+        for name, feature in format.features.items()
+    }
+
+
+@dataclass(frozen=True)
+class ArraysIndex:
+    """What `arrays.json` says of a folder: the rows' format, their tokenizer, and the parts."""
+
+    format: RecordFormat
+    tokenizer: dict[str, Any]
+    shards: tuple[Shard, ...]
+
+    @property
+    def num_rows(self) -> int:
+        return sum(part.rows for part in self.shards)
+
+    def split(self, name: str) -> tuple[Shard, ...]:
+        """The parts of "train" or "heldout", in order."""
+        return tuple(part for part in self.shards if part.split == name)
+
+
+def read_index(directory: str | os.PathLike) -> ArraysIndex:
+    """Reads `arrays.json`.
+
+    Raises:
+      UserError: no such file; one of another version; one that is not of `biobert export`, or that
+        contradicts itself.
+    """
+    path = Path(directory) / NAME
+    remedy = "export the data set anew"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["version"] != FORMAT_VERSION:
+            raise UserError(
+                f"{path}: version {values['version']}, this program reads {FORMAT_VERSION}: "
+                f"{remedy}"
+            )
+        index = ArraysIndex(
+            RecordFormat(
+                values["record_format"],
+                values["objective"],
+                values["max_seq_length"],
+                values["tokenizer"]["vocab_size"],
+                values["max_predictions"],
+            ),
+            values["tokenizer"],
+            tuple(Shard(**part) for part in values["parts"]),
+        )
+        splits = {s: n for s in SPLITS if (n := sum(part.rows for part in index.split(s)))}
+        if values["splits"] != splits:
+            raise UserError(
+                f"{path}: its parts have rows {splits}, not {values['splits']}: {remedy}"
+            )
+        if values["features"] != _features(index.format):
+            raise UserError(f"{path}: its features are not those of its record_format: {remedy}")
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{directory}: no arrays here ({NAME} is missing): give a folder of `biobert export`"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: not an index of `biobert export` ({error!r})") from error
+    return index
+
+
+def check_parts(directory: Path, index: ArraysIndex) -> list[str]:
+    """What differs between the index and the files, one line each; empty where all is well."""
+    problems = check_shards(directory, index)
+    if problems:
+        return problems
+    for part in index.shards:
+        try:
+            array_offsets(directory / part.name, index.format, part.rows)
+        except UserError as error:
+            problems.append(str(error))
+    return problems
+
+
+def array_offsets(path: Path, format: RecordFormat, rows: int) -> dict[str, int]:
+    """Where in a part each feature's array [rows, size] starts, in bytes.
+
+    Members of an .npz that are not compressed stand in it as they are: the zip's local header
+    (APPNOTE.TXT 4.3.7), the header of a .npy, and the numbers, row by row.
+
+    Raises:
+      UserError: a part that is damaged or compressed; other arrays than the format's.
+    """
+    offsets = {}
+    try:
+        with zipfile.ZipFile(path) as archive, open(path, "rb") as stream:
+            size = path.stat().st_size
+            for name, feature in format.features.items():
+                member = archive.getinfo(f"{name}.npy")
+                if member.compress_type != zipfile.ZIP_STORED:
+                    raise UserError(f"{path}: {name} is compressed: export the data set anew")
+                stream.seek(member.header_offset)
+                name_size, extra_size = struct.unpack("<26xHH", stream.read(30))
+                stream.seek(name_size + extra_size, os.SEEK_CUR)
+                version = np.lib.format.read_magic(stream)
+                if version != (1, 0):
+                    raise ValueError(f"{name} has an .npy header of version {version}")
+                shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+                if (shape, is_fortran, dtype) != ((rows, feature.size), False, feature.dtype):
+                    raise UserError(
+                        f"{path}: {name} is {dtype} {list(shape)}, {NAME} says {feature.dtype} "
+                        f"{[rows, feature.size]}: export the data set anew"
+                    )
+                offsets[name] = stream.tell()
+                if offsets[name] + rows * feature.size * dtype.itemsize > size:
+                    raise ValueError(f"{name} ends beyond the file's end")
+    except (OSError, ValueError, KeyError, struct.error, zipfile.BadZipFile) as error:
+        raise UserError(f"{path}: damaged ({error}): export the data set anew") from error
+    return offsets

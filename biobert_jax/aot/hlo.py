@@ -1,0 +1,103 @@
+"""What is read from a compiled program's text: the collectives, and how often loops run them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
+_SIZES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "f32": 4}
+_SIZES |= {"s32": 4, "u32": 4, "f64": 8, "s64": 8, "u64": 8, "c64": 8}
+
+_COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\) -> .* \{$")
+_INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (.*?) ([a-z][\w\-]*)\((.*)$")
+_CALLED = re.compile(r"(?:calls|to_apply|body|condition|branch_computations)=\{?%?([\w.\-, %]+)\}?")
+_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
+_ARRAY = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
+
+
+@dataclass(frozen=True)
+class Collective:
+    """Messages of one kind between chips, in a step.
+
+    Attributes:
+      kind: one of `KINDS`.
+      count: how many there are, those in loops as often as they run.
+      bytes: of all of them together, on each chip: the arrays reduced, or gathered.
+      asynchronous: whether the chips compute while they are under way.
+    """
+
+    kind: str
+    count: int
+    bytes: int
+    asynchronous: bool
+
+
+def collectives(text: str) -> list[Collective]:
+    """The collectives of an optimised module's text, alike ones summed up."""
+    instructions, entry = _read(text)
+    times = _times_run(instructions, entry)
+    counts: Counter = Counter()
+    sizes: Counter = Counter()
+    for computation, lines in instructions.items():
+        # What a start-instruction wraps runs while others do.
+        wrapped = "async" in computation
+        for name, result, operation, rest in lines:
+            kind = operation.removesuffix("-start")
+            if kind not in KINDS or not times[computation]:
+                continue
+            key = kind, operation.endswith("-start") or wrapped or "async" in name
+            operands = [types[1] for types in lines if f"%{types[0]}" in rest.split(")")[0]]
+            size = max(_bytes(result), sum(_bytes(operand) for operand in operands))
+            if operation.endswith("-start"):  # its result holds operands and results
+                size = sum(_bytes(operand) for operand in operands) or _bytes(result) // 2
+            counts[key] += times[computation]
+            sizes[key] += size * times[computation]
+    return [Collective(k, counts[k, a], sizes[k, a], a) for k, a in sorted(counts)]
+
+
+def _read(text: str) -> tuple[dict[str, list[tuple[str, str, str, str]]], str]:
+    """Instructions (name, type, operation, the rest) by computation, and the entry's name."""
+    computations: dict[str, list[tuple[str, str, str, str]]] = {}
+    entry = current = ""
+    for line in text.splitlines():
+        if match := _COMPUTATION.match(line):
+            current = match[1]
+            computations[current] = []
+            entry = current if line.startswith("ENTRY") else entry
+        elif current and (match := _INSTRUCTION.match(line)):
+            computations[current].append(match.groups())
+    return computations, entry
+
+
+def _times_run(instructions, entry: str) -> Counter:
+    """How often a step runs each computation."""
+    times: Counter = Counter()
+
+    def visit(computation: str, count: int) -> None:
+        times[computation] += count
+        for _, _, operation, rest in instructions.get(computation, ()):
+            trips = _TRIPS.search(rest)
+            rounds = int(trips[1]) if operation == "while" and trips else 1
+            for called in _called(rest):
+                visit(called, count * rounds)
+
+    visit(entry, 1)
+    return times
+
+
+def _called(rest: str) -> Iterator[str]:
+    for names in _CALLED.findall(rest):
+        for name in names.split(","):
+            yield name.strip().lstrip("%")
+
+
+def _bytes(types: str) -> int:
+    """Bytes of all arrays in a type, a tuple's summed."""
+    total = 0
+    for name, dimensions in _ARRAY.findall(types):
+        size = _SIZES.get(name, 0)
+        for dimension in filter(None, dimensions.split(",")):
+            size *= int(dimension)
+        total += size
+    return total

@@ -1,0 +1,79 @@
+"""Compiles the training step for TPUs that are not there: does it fit, how fast can it be.
+
+    biobert compile --config experiments/pretrain_base.py --topology v5e:16x16 --rows_per_chip 32 \\
+        --config.model.attention_probs_dropout_prob=0 --config.train.gradient_dtype=bfloat16
+
+It is the step that `pretrain` runs, with its optimizer, layout, masks and dropout, compiled by
+libtpu (pip install 'biobert-jax[tpu]'); no TPU is needed. The exit code is 1 where it does not
+fit. Step times are bounds from below: arithmetic at the chip's peak, traffic at its bandwidth.
+"""
+
+import argparse
+from pathlib import Path
+
+from biobert_jax.commands.config_file import load_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    parser.add_argument(
+        "--config",
+        required=True,
+        metavar="FILE[:PRESET]",
+        help="an experiment file; any key of it is set with --config.a.b=VALUE",
+    )
+    parser.add_argument(
+        "--topology",
+        required=True,
+        metavar="NAME",
+        help="v4, v5e, v5p or v6e and the chips along each axis: v5e:16x16, v4:4x4x8",
+    )
+    parser.add_argument(
+        "--slices", type=int, default=1, metavar="N", help="such slices (%(default)s)"
+    )
+    parser.add_argument(
+        "--max_seq_length",
+        type=int,
+        metavar="L",
+        help="positions a row (default: that of data.dir, else 512)",
+    )
+    parser.add_argument(
+        "--rows_per_chip",
+        type=int,
+        metavar="N",
+        help="instead of data.batch_size, which counts the rows of all chips",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="writes all figures there too")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compiles, and prints what it found."""
+    import dataclasses
+    import json
+
+    from biobert_jax.aot.topology import describe
+    from biobert_jax.config import PretrainConfig
+    from biobert_jax.errors import UserError
+    from biobert_jax.files import write_text_atomically
+
+    config = load_config(args, PretrainConfig)
+    if args.json is not None and not args.json.parent.is_dir():
+        raise UserError(f"--json {args.json}: there is no folder {args.json.parent}: make it first")
+    topology = describe(args.topology, args.slices)
+
+    from biobert_jax.aot.cost import analyse
+    from biobert_jax.aot.program import make_program
+    from biobert_jax.aot.table import table
+
+    program = make_program(
+        config,
+        topology,
+        max_seq_length=args.max_seq_length,
+        rows_per_chip=args.rows_per_chip,
+    )
+    report = analyse(program)
+    print(table(report, topology.chip))
+    if args.json is not None:
+        text = json.dumps(dataclasses.asdict(report), indent=2) + "\n"
+        write_text_atomically(args.json, text)
+    return 0 if report.fits else 1

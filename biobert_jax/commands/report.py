@@ -1,0 +1,45 @@
+"""Draws what runs did as one HTML page: curves, speed, scores, checkpoints, config.
+
+biobert report runs/base                                  writes runs/base/report.html
+biobert report runs/base runs/large --output both.html    lays two runs over each other
+
+Takes the workdirs of pretrain and finetune, also while they are running. The page needs nothing
+but itself: it can be sent or kept.
+"""
+
+import argparse
+from pathlib import Path
+
+from biobert_jax.errors import UserError
+from biobert_jax.files import try_to_write, write_text_atomically
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's options."""
+    parser.add_argument("workdirs", metavar="WORKDIR", nargs="+")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="the page (default: report.html, of several runs comparison.html, in the first "
+        "WORKDIR)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the page and prints where it is."""
+    from biobert_jax.report.page import render_page
+    from biobert_jax.report.runs import read_runs
+
+    runs = read_runs(args.workdirs)
+    page = render_page(runs)
+    name = "report.html" if len(runs) == 1 else "comparison.html"
+    output = Path(args.output) if args.output else Path(args.workdirs[0]) / name
+    try:
+        try_to_write(output)
+    except OSError as error:
+        raise UserError(
+            f"--output {output}: cannot be written ({error.strerror}): give another file"
+        ) from error
+    write_text_atomically(output, page)
+    print(f"{output}: open it in a browser")
+    return 0

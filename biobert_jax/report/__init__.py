@@ -1,0 +1,1 @@
+"""`biobert report`: what runs did, on one page, read from their workdirs alone."""

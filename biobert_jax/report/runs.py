@@ -1,0 +1,195 @@
+"""Reads workdirs of `biobert pretrain` and `finetune`; imports neither JAX nor TensorFlow."""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from biobert_jax.config import ModelConfig
+from biobert_jax.errors import UserError
+
+# Of `checkpoints.orbax`, which imports JAX.
+_CHECKPOINTS, _MANIFEST = "checkpoints", "manifest.json"
+
+
+class Series(NamedTuple):
+    """A metric over a run: steps, int64 [N], rising, and values, float64 [N], NaN if not finite."""
+
+    steps: np.ndarray
+    values: np.ndarray
+
+
+class SavedStep(NamedTuple):
+    """A finished checkpoint: its step, bytes of its files, Unix seconds of its completion."""
+
+    step: int
+    bytes: int
+    time: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a workdir holds.
+
+    Attributes:
+      name: the folder's.
+      config: as in `config.json`, nested.
+      series: by the metric's name.
+      scores: the content of `scores.json`, {} where there is none.
+      checkpoints: by rising step.
+      model: where it is known.
+    """
+
+    name: str
+    config: dict[str, Any]
+    series: dict[str, Series]
+    scores: dict[str, Any]
+    checkpoints: tuple[SavedStep, ...]
+    model: ModelConfig | None
+
+    @property
+    def is_tagger(self) -> bool:
+        """True of fine-tuning for named entities."""
+        return self.config.get("task") == "ner"
+
+    @property
+    def last_step(self) -> int:
+        """The last step with a metric."""
+        return max(int(series.steps[-1]) for series in self.series.values())
+
+    @property
+    def num_steps(self) -> int | None:
+        """The steps asked for; None where they follow from epochs."""
+        train = self.config.get("train")
+        return (train.get("num_steps") or None) if isinstance(train, dict) else None
+
+    def last(self, metric: str) -> float | None:
+        """The last finite value."""
+        values = self.series[metric].values if metric in self.series else np.empty(0)
+        finite = values[np.isfinite(values)]
+        return float(finite[-1]) if finite.size else None
+
+
+def read_runs(workdirs: Sequence[str | os.PathLike]) -> list[Run]:
+    """Reads workdirs, in order; the same names are told apart by their parents' names.
+
+    Raises:
+      UserError: as `read_run`; a folder is given twice.
+    """
+    paths = [Path(workdir).resolve() for workdir in workdirs]
+    for index, path in enumerate(paths):
+        if path in paths[:index]:
+            raise UserError(f"{workdirs[index]}: given twice: give each workdir once")
+    runs = [read_run(workdir) for workdir in workdirs]
+    depth = 1
+    while len({path.parts[-depth:] for path in paths}) < len(paths):
+        depth += 1
+    return [
+        dataclasses.replace(run, name="/".join(path.parts[-depth:]))
+        for run, path in zip(runs, paths, strict=True)
+    ]
+
+
+def read_run(workdir: str | os.PathLike) -> Run:
+    """Reads a workdir; the run may be under way.
+
+    Raises:
+      UserError: it is none, has no metrics yet, or a file in it is damaged.
+    """
+    path = Path(workdir)
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder")
+    if not (path / "metrics.jsonl").is_file():
+        raise UserError(
+            f"{path}: holds no metrics.jsonl: give the --workdir of biobert pretrain or finetune"
+        )
+    series = read_metrics(path / "metrics.jsonl")
+    config = _read_json(path / "config.json")
+    checkpoints, described = _read_checkpoints(path / _CHECKPOINTS)
+    # A fine-tuning run's config leaves the sizes to its checkpoints.
+    model = _model(described) or _model(config.get("model"))
+    scores = _read_json(path / "scores.json")
+    return Run(path.resolve().name, config, series, scores, checkpoints, model)
+
+
+def read_metrics(path: Path) -> dict[str, Series]:
+    """The metrics of a `metrics.jsonl`, by name; a last line without its end is passed over.
+
+    Raises:
+      UserError: a line is damaged; there is none.
+    """
+    points: dict[str, dict[int, float]] = {}
+    text = path.read_text(encoding="utf-8", errors="replace")
+    for number, line in enumerate(text.split("\n")[:-1], 1):
+        try:
+            values = json.loads(line)
+            step = values.pop("step")
+            if not isinstance(step, int) or isinstance(step, bool) or step < 0:
+                raise ValueError
+            for name, value in values.items():
+                value = math.nan if value is None else float(value)
+                points.setdefault(name, {})[step] = value if math.isfinite(value) else math.nan
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+            raise UserError(
+                f"{path}, line {number}: not a JSON object of numbers with a step: remove the line"
+            ) from None
+    if not any(name != "time" for name in points):
+        raise UserError(f"{path}: holds no metrics yet: the first come after train.log_every steps")
+    return {name: _series(values) for name, values in points.items()}
+
+
+def _series(points: Mapping[int, float]) -> Series:
+    steps = np.array(sorted(points), np.int64)
+    return Series(steps, np.array([points[step] for step in steps.tolist()], np.float64))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, {} where there is no file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise UserError(
+            f"{path}: not a JSON object: put it back, or remove it to report without it"
+        ) from None
+    return content
+
+
+def _read_checkpoints(folder: Path) -> tuple[tuple[SavedStep, ...], Any]:
+    """The finished checkpoints, and the model as the newest states it."""
+    found, model = [], None
+    manifests = [m for m in folder.glob(f"*/{_MANIFEST}") if m.parent.name.isdigit()]
+    for manifest in sorted(manifests, key=lambda m: int(m.parent.name)):
+        # A run under way may delete one while we look.
+        try:
+            files = [file.stat() for file in manifest.parent.rglob("*") if file.is_file()]
+            model = json.loads(manifest.read_text(encoding="utf-8")).get("model", model)
+            saved = SavedStep(
+                int(manifest.parent.name),
+                sum(file.st_size for file in files),
+                manifest.stat().st_mtime,
+            )
+        except (OSError, ValueError, AttributeError):
+            continue
+        found.append(saved)
+    return tuple(found), model
+
+
+def _model(values: Any) -> ModelConfig | None:
+    """The model of a stated one; None where its sizes are not stated or make no model."""
+    names = {field.name for field in dataclasses.fields(ModelConfig)}
+    if not isinstance(values, dict) or not values.get("vocab_size"):
+        return None
+    try:
+        return ModelConfig(**{name: value for name, value in values.items() if name in names})
+    except (UserError, TypeError):
+        return None

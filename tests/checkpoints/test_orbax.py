@@ -1,0 +1,122 @@
+"""Checkpoints: which are kept, what is found wrong, and failures that are not missed."""
+
+import json
+import random
+
+import jax.numpy as jnp
+import pytest
+
+from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints.orbax import NORMAL, PERMANENT, TEMPORARY, CheckpointWriter
+from biobert_jax.config import ModelConfig
+from biobert_jax.errors import UserError
+
+PARAMS = {"kernel": jnp.arange(6.0).reshape(2, 3)}
+
+
+@pytest.fixture
+def vocab(tmp_path):
+    path = tmp_path / "given.txt"
+    path.write_text("[PAD]\n")
+    return path
+
+
+def metadata(step, retention=NORMAL):
+    return orbax.Metadata("pretraining", step, ModelConfig(), "vocab.txt", retention=retention)
+
+
+def save(writer, vocab, step, retention=NORMAL):
+    writer.save(metadata(step, retention), vocab, PARAMS, {"step": jnp.int32(step)})
+    writer.wait()
+
+
+def steps(workdir):
+    return [int(path.name) for path in orbax.checkpoints_of(workdir)]
+
+
+def test_each_kind_is_kept_as_long_as_it_says(tmp_path, vocab):
+    writer = CheckpointWriter(tmp_path, keep=2)
+    kept = []
+    for step, kind in [
+        (1, TEMPORARY),
+        (2, TEMPORARY),
+        (3, NORMAL),
+        (4, PERMANENT),
+        (5, NORMAL),
+        (6, TEMPORARY),
+    ]:
+        save(writer, vocab, step, kind)
+        kept.append(steps(tmp_path))
+    assert kept == [[1], [2], [3], [4, 3], [5, 4, 3], [6, 5, 4, 3]]
+    writer.close()
+    # Another process knows them by their files.
+    writer = CheckpointWriter(tmp_path, keep=2)
+    save(writer, vocab, 7)
+    assert steps(tmp_path) == [7, 5, 4]
+    save(writer, vocab, 8, PERMANENT)
+    assert steps(tmp_path) == [8, 7, 5, 4]
+    writer.close()
+
+
+def test_a_manifest_from_before_there_were_kinds_is_a_normal_one(tmp_path, vocab):
+    writer = CheckpointWriter(tmp_path)
+    save(writer, vocab, 1)
+    writer.close()
+    manifest = tmp_path / "checkpoints/1/manifest.json"
+    content = json.loads(manifest.read_text())
+    del content["retention"]
+    manifest.write_text(json.dumps(content))
+    assert "changed" in orbax.check_files(tmp_path / "checkpoints/1")[0]
+    del content["sha256"]
+    manifest.write_text(json.dumps(content))
+    assert orbax.check_files(tmp_path / "checkpoints/1") == []
+    assert orbax.read_metadata(tmp_path / "checkpoints/1") == metadata(1)
+
+
+def test_a_damaged_manifest_does_not_stop_later_saves(tmp_path, vocab):
+    writer = CheckpointWriter(tmp_path, keep=1)
+    save(writer, vocab, 1)
+    (tmp_path / "checkpoints/1/manifest.json").write_text("{")
+    save(writer, vocab, 2)
+    writer.close()
+    assert steps(tmp_path) == [2]
+
+
+def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path, vocab):
+    writer = CheckpointWriter(tmp_path)
+    save(writer, vocab, 2)
+    writer.close()
+    folder = tmp_path / "checkpoints"
+    for name in ("4/params", "6.orbax-checkpoint-tmp/params", "3.damaged", "notes"):
+        (folder / name).mkdir(parents=True)
+    CheckpointWriter(tmp_path).close()
+    assert sorted(path.name for path in folder.iterdir()) == ["2", "3.damaged", "notes"]
+
+
+def test_a_save_that_failed_is_known_without_waiting_and_raised(tmp_path):
+    writer = CheckpointWriter(tmp_path)
+    writer.save(metadata(1), tmp_path / "missing.txt", PARAMS, {"step": jnp.int32(1)})
+    writer._thread.submit(lambda: None).result()  # until it is done
+    assert writer.failed()
+    with pytest.raises(UserError, match="could not be saved .*missing.txt.*run the same command"):
+        writer.close()
+    assert steps(tmp_path) == []
+
+
+def test_every_flipped_bit_is_found(tmp_path, vocab):
+    writer = CheckpointWriter(tmp_path)
+    save(writer, vocab, 1)
+    writer.close()
+    [path] = orbax.checkpoints_of(tmp_path)
+    assert orbax.check_files(path) == []
+    files = [p for p in sorted(path.rglob("*")) if p.is_file() and p.stat().st_size]
+    rng = random.Random(0)
+    for file in files:
+        content = file.read_bytes()
+        for _ in range(5):
+            flipped, place = bytearray(content), rng.randrange(8 * len(content))
+            flipped[place // 8] ^= 1 << place % 8
+            file.write_bytes(bytes(flipped))
+            assert orbax.check_files(path), f"bit {place} of {file}"
+        file.write_bytes(content)
+    assert orbax.check_files(path) == []
