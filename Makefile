@@ -19,12 +19,13 @@ PIP := $(RUN) -m pip -qq --disable-pip-version-check --no-input
 BASE := $(VENV)/.installed-base
 TEST := $(VENV)/.installed-test
 PARITY := $(VENV)/.installed-parity
+TPU := $(VENV)/.installed-tpu
 PACKAGE := $(VENV)/.installed-package
 
 .DEFAULT_GOAL := help
 # All installs share one environment, so make -j must not run two of them at once.
 .NOTPARALLEL:
-.PHONY: help install quickstart test test-torch test-slow lint format bench lock clean
+.PHONY: help install quickstart test test-torch test-slow test-aot lint format bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -43,6 +44,9 @@ test-torch: $(PARITY) $(PACKAGE) ## parity with the PyTorch models; installs tor
 
 test-slow: $(TEST) $(PACKAGE) ## the tests that take minutes: damaged archives, Beam on real corpora
 	@$(RUN) -m pytest -m slow $(ARGS)
+
+test-aot: $(TEST) $(TPU) $(PACKAGE) ## the training step compiled for TPUs; installs libtpu, needs no TPU
+	@JAX_PLATFORMS=cpu $(RUN) -m pytest -m tpu_aot $(ARGS)
 
 lint: $(TEST) ## ruff: rules and format
 	@$(RUN) -m ruff check .
@@ -68,14 +72,15 @@ EVERYTHING := $(VENV)/everything.lock
 
 lock: $(VENV)/.installed-uv ## resolve setup.py anew into requirements/*.lock
 	@if test -f requirements/parity.lock; then cp requirements/parity.lock $(EVERYTHING); fi
-	@echo torch | $(COMPILE) --extra test --extra torch --extra beam --extra gin --extra dedup --extra splitters \
-	    --excludes /dev/stdin $(LOCK_FLAGS) --output-file $(EVERYTHING) >/dev/null
-	@for name in base test parity; do cp $(EVERYTHING) requirements/$$name.lock; done
+	@echo torch | $(COMPILE) --extra test --extra torch --extra tpu --extra beam --extra gin \
+	    --extra dedup --extra splitters --excludes /dev/stdin $(LOCK_FLAGS) --output-file $(EVERYTHING) >/dev/null
+	@for name in base test parity tpu; do cp $(EVERYTHING) requirements/$$name.lock; done
 	@$(COMPILE) --output-file requirements/base.lock >/dev/null
 	@$(COMPILE) --extra test --output-file requirements/test.lock >/dev/null
+	@$(COMPILE) --extra tpu --output-file requirements/tpu.lock >/dev/null
 	@echo torch | $(COMPILE) --extra test --extra torch --excludes /dev/stdin \
 	    --output-file requirements/parity.lock >/dev/null
-	@grep -c '==.*\\$$' requirements/base.lock requirements/test.lock requirements/parity.lock | \
+	@grep -c '==.*\\$$' requirements/*.lock | \
 	    sed 's/:/: /; s/$$/ packages/'
 
 clean: ## remove the environments and everything that was generated
@@ -107,6 +112,11 @@ $(PARITY): requirements/parity.lock $(VENV)/.created
 	@$(PIP) install --require-hashes --no-deps -r $<
 	@$(PIP) install "$(TORCH)"
 	@touch $@ $(BASE) $(TEST)
+
+$(TPU): requirements/tpu.lock $(VENV)/.created
+	@echo "installing $< into $(VENV) (a few minutes the first time)"
+	@$(PIP) install --require-hashes -r $<
+	@touch $@ $(BASE)
 
 # Without build isolation, the package is built with the setuptools of the lock.
 $(PACKAGE): setup.py pyproject.toml | $(BASE)

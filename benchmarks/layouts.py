@@ -82,7 +82,7 @@ def train(name: str) -> tuple[np.ndarray, dict, dict[str, str]]:
         initializer_range=0.1,
         **model_keys,
     )
-    config = OptimizerConfig(name="adamw", learning_rate=3e-3, warmup_steps=3)
+    config = OptimizerConfig(name="adamw", learning_rate=1e-2, warmup_steps=3)
     mesh = make_mesh(MeshConfig(**mesh_keys), jax.devices()[:devices])
     graph, create_params = model_of(model, 0)
     optimizer = make_optimizer(config, STEPS)

@@ -25,7 +25,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from biobert_jax.checkpoints import orbax
 from biobert_jax.training.metrics import MEASURED
@@ -84,10 +83,10 @@ def disturb(
     moments: list[str] = []
     worst_time, worst_loss = 0.0, 0
     while True:
-        before = last_step(workdir)
+        began = time.time()
         process = start(args, workdir)
         if len(moments) < times:
-            wait_until(process, lambda: last_step(workdir) != before)
+            wait_until(process, lambda began=began: last_time(workdir) > began)
             wait_for_moment(rng, process, workdir, seconds)
         if len(moments) < times and process.poll() is None:
             at_step = last_step(workdir)
@@ -123,7 +122,7 @@ def disturb(
     return moments
 
 
-def start(args: argparse.Namespace, workdir: Path) -> subprocess.Popen:
+def start(args: argparse.Namespace, workdir: Path, *more: str) -> subprocess.Popen:
     """The run in a process of its own; what is compiled is kept for the next."""
     settings = {
         "data.dir": args.data,
@@ -145,7 +144,7 @@ def start(args: argparse.Namespace, workdir: Path) -> subprocess.Popen:
     }
     command = [sys.executable, "-m", "biobert_jax", "pretrain", "--workdir", str(workdir)]
     command += ["--config", str(ROOT / "experiments/pretrain_quickstart.py")]
-    command += [f"--config.{name}={value}" for name, value in settings.items()]
+    command += [f"--config.{name}={value}" for name, value in settings.items()] + list(more)
     cache = {
         "JAX_COMPILATION_CACHE_DIR": str(args.scratch / "compiled"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -208,6 +207,14 @@ def lines(workdir: Path) -> list[dict]:
     return [{k: v for k, v in line.items() if k not in MEASURED} for line in values]
 
 
+def last_time(workdir: Path) -> float:
+    """Unix time, to a tenth of a second, at which the last metrics were written; 0: never."""
+    path = workdir / "metrics.jsonl"
+    content = path.read_text(encoding="utf-8") if path.exists() else ""
+    whole = [x for x in content.splitlines(keepends=True) if x.endswith("\n")]
+    return json.loads(whole[-1])["time"] if whole else 0.0
+
+
 def last_step(workdir: Path) -> int:
     """The last step whose metrics are written."""
     return max((line["step"] for line in lines(workdir)), default=0)
@@ -226,7 +233,7 @@ def compare(workdir: Path, expected: Path) -> str:
     if problems := orbax.check_files(ours):
         return problems[0]
     for item in ("params", "optimizer"):
-        trees = [ocp.StandardCheckpointer().restore(path / item) for path in (ours, theirs)]
+        trees = [orbax.read_arrays(path / item) for path in (ours, theirs)]
         if not all(jax.tree.leaves(jax.tree.map(np.array_equal, *trees))):
             return f"{ours / item}"
     for one, other in zip(lines(workdir), lines(expected), strict=False):

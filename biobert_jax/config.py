@@ -162,6 +162,12 @@ class OptimizerConfig:
         _one_of("optimizer.schedule", self.schedule, ("polynomial", "cosine", "wsd", "constant"))
         if self.learning_rate <= 0:
             raise UserError(f"optimizer.learning_rate is {self.learning_rate}: it must be above 0")
+        for name in ("clip_norm", "weight_decay", "warmup_steps"):
+            if getattr(self, name) < 0:
+                raise UserError(f"optimizer.{name} is {getattr(self, name)}: it must be at least 0")
+        for name in ("b1", "b2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UserError(f"optimizer.{name} is {getattr(self, name)}: it must lie in [0, 1)")
         for name in ("decay_fraction", "end_fraction", "layer_decay", "warmup_fraction"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"optimizer.{name} is {getattr(self, name)}: it must lie in [0, 1]")
@@ -222,8 +228,14 @@ class PretrainConfig:
     mesh: MeshConfig = field(default_factory=MeshConfig)
 
     def __post_init__(self):
-        if self.seed < 0:
-            raise UserError(f"seed is {self.seed}: it must be at least 0")
+        _seed(self.seed)
+        _gradient_dtype(self.train.gradient_dtype, self.model.dtype)
+        late = [p.start_step for p in self.data.phases if p.start_step >= self.train.num_steps]
+        if late:
+            raise UserError(
+                f"data.phases has a phase from step {late[0]} on, but train.num_steps is "
+                f"{self.train.num_steps}: let it start earlier, or train longer"
+            )
 
 
 @dataclass(frozen=True)
@@ -294,8 +306,21 @@ class NerConfig:
 
     def __post_init__(self):
         _one_of("task", self.task, ("ner",))
-        if self.seed < 0:
-            raise UserError(f"seed is {self.seed}: it must be at least 0")
+        _seed(self.seed)
+        _gradient_dtype(self.train.gradient_dtype, self.model.dtype)
+
+
+def _seed(seed: int) -> None:
+    if seed < 0:
+        raise UserError(f"seed is {seed}: it must be at least 0")
+
+
+def _gradient_dtype(gradients: str, activations: str) -> None:
+    if gradients == "bfloat16" and activations != "bfloat16":
+        raise UserError(
+            "train.gradient_dtype bfloat16 needs model.dtype bfloat16: a float32 model would be "
+            "computed with parameters cut to bfloat16"
+        )
 
 
 def _positive(key: str, value: int) -> None:

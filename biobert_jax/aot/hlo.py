@@ -11,8 +11,11 @@ _SIZES |= {"s32": 4, "u32": 4, "f64": 8, "s64": 8, "u64": 8, "c64": 8}
 
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\) -> .* \{$")
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (.*?) ([a-z][\w\-]*)\((.*)$")
-_CALLED = re.compile(r"(?:calls|to_apply|body|condition|branch_computations)=\{?%?([\w.\-, %]+)\}?")
-_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
+_CALLED = re.compile(
+    r"(?:calls|to_apply|body|condition|branch_computations)=(?:\{([^}]*)\}|(%?[\w.\-]+))"
+)
+_CONDITION = re.compile(r"condition=%?([\w.\-]+)")
+_CONSTANT = re.compile(r"^(\d+)\)")
 _ARRAY = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\]")
 
 
@@ -77,8 +80,7 @@ def _times_run(instructions, entry: str) -> Counter:
     def visit(computation: str, count: int) -> None:
         times[computation] += count
         for _, _, operation, rest in instructions.get(computation, ()):
-            trips = _TRIPS.search(rest)
-            rounds = int(trips[1]) if operation == "while" and trips else 1
+            rounds = _rounds(instructions, rest) if operation == "while" else 1
             for called in _called(rest):
                 visit(called, count * rounds)
 
@@ -86,9 +88,21 @@ def _times_run(instructions, entry: str) -> Counter:
     return times
 
 
+def _rounds(instructions, rest: str) -> int:
+    """How often a loop runs, from the number that its condition compares a counter from 0 with."""
+    condition = _CONDITION.search(rest)
+    limits = [
+        int(match[1])
+        for _, result, operation, value in instructions.get(condition[1] if condition else "", ())
+        if operation == "constant" and result.startswith("s32[]")
+        if (match := _CONSTANT.match(value))
+    ]
+    return max(limits, default=1)
+
+
 def _called(rest: str) -> Iterator[str]:
-    for names in _CALLED.findall(rest):
-        for name in names.split(","):
+    for several, one in _CALLED.findall(rest):
+        for name in (several or one).split(","):
             yield name.strip().lstrip("%")
 
 

@@ -230,10 +230,18 @@ def restore_params(path: Path) -> dict[str, Any]:
       UserError: a file is missing, changed or unknown.
     """
     _require_intact(path)
+    return read_arrays(path / "params")
+
+
+def read_arrays(folder: Path) -> Any:
+    """The arrays of a checkpoint's `params` or `optimizer` in host memory, whoever saved them.
+
+    The sums are not looked at.
+    """
     checkpointer = ocp.PyTreeCheckpointer()
-    tree = checkpointer.metadata(path / "params").item_metadata.tree
+    tree = checkpointer.metadata(folder).item_metadata.tree
     arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
-    return checkpointer.restore(path / "params", restore_args=arguments)
+    return checkpointer.restore(folder, restore_args=arguments)
 
 
 def restore_state(path: Path, params: Any, optimizer: Any) -> tuple[Any, Any]:

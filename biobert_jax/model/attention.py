@@ -21,7 +21,7 @@ from biobert_jax.config import ATTENTION
 from biobert_jax.errors import UserError
 from biobert_jax.model import attention_kernels, fused_attention
 from biobert_jax.model.dropout import dropout
-from biobert_jax.model.partitioning import ROWS, TENSOR, WIDE
+from biobert_jax.model.partitioning import ROW_COLUMNS, ROWS, TENSOR, WIDE
 
 KERNELS = {
     "splash": attention_kernels.splash,
@@ -66,7 +66,8 @@ def attention(
         block = block_columns(heads * size, size)
         flat = (x.reshape(*x.shape[:2], -1) for x in (query, key, value))
         qkv = fused_attention.interleave(*flat, block)
-        context = fused(qkv, sequence_ids, heads, block, dropout_rate, dropout_seeds)
+        none = jnp.zeros(qkv.shape[-1], qkv.dtype)
+        context = fused(qkv, none, sequence_ids, heads, block, dropout_rate, dropout_seeds)
         return context.reshape(query.shape)
     if dropping:
         raise UserError(
@@ -130,6 +131,7 @@ def block_columns(hidden: int, head_size: int) -> int | None:
 
 def fused(
     qkv: Array,
+    bias: Array,
     sequence_ids: Array,
     num_heads: int,
     block: int,
@@ -137,6 +139,8 @@ def fused(
     dropout_seeds: Array | None,
 ) -> Array:
     """Attention of projections in one array, [B, L, 3H] as `fused_attention.interleave` has them.
+
+    `bias` [3H] is added to them.
 
     Returns:
       [B, L, H]. What `attention` gives, dropout included.
@@ -152,10 +156,14 @@ def fused(
         qkv = jnp.pad(qkv, ((0, 0), (0, padded - length), (0, 0)))
         sequence_ids = jnp.pad(sequence_ids, ((0, 0), (0, padded - length)), constant_values=-1)
 
-    def run(qkv, sequence_ids, seeds, first_head):
+    # One for each row: its gradient is then added up, over rows and devices, like all others.
+    bias = jnp.broadcast_to(bias.astype(jnp.float32), (batch, width))
+
+    def run(qkv, bias, sequence_ids, seeds, first_head):
         more = jnp.broadcast_to(jnp.stack([first_head, jnp.int32(length)]), (len(seeds), 2))
         return fused_attention.fused_attention(
             qkv,
+            bias,
             sequence_ids,
             jnp.concatenate([seeds, more], axis=1),
             block,
@@ -164,16 +172,16 @@ def fused(
             attention_kernels.platform() != "tpu",
         )
 
-    def run_shard(qkv, sequence_ids, seeds):
-        heads = qkv.shape[-1] // 3 // head_size
-        return run(qkv, sequence_ids, seeds, jax.lax.axis_index(TENSOR).astype(jnp.int32) * heads)
+    def run_shard(qkv, bias, sequence_ids, seeds):
+        first_head = jax.lax.axis_index(TENSOR) * (qkv.shape[-1] // 3 // head_size)
+        return run(qkv, bias, sequence_ids, seeds, first_head.astype(jnp.int32))
 
     if jax.sharding.get_abstract_mesh().empty:
-        return run(qkv, sequence_ids, seeds, jnp.int32(0))[:, :length]
+        return run(qkv, bias, sequence_ids, seeds, jnp.int32(0))[:, :length]
     # XLA cannot deal out a kernel itself.
     context = jax.shard_map(
-        run_shard, in_specs=(WIDE, ROWS, ROWS), out_specs=WIDE, check_vma=False
-    )(qkv, sequence_ids, seeds)
+        run_shard, in_specs=(WIDE, ROW_COLUMNS, ROWS, ROWS), out_specs=WIDE, check_vma=False
+    )(qkv, bias, sequence_ids, seeds)
     return context[:, :length]
 
 

@@ -6,6 +6,8 @@ sequence is plain BERT. Parameters are float32; activations have `config.dtype`;
 statistics and softmax are float32.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -16,7 +18,7 @@ from biobert_jax.model import loops
 from biobert_jax.model.attention import attention, block_columns, choose, fused
 from biobert_jax.model.dropout import dropout, fold_in
 from biobert_jax.model.fused_attention import interleave
-from biobert_jax.model.layers import ACTIVATIONS, Embed, dense, layer_norm
+from biobert_jax.model.layers import ACTIVATIONS, Embed, dense, layer_norm, look_up_copies
 from biobert_jax.model.partitioning import HEADS, HIDDEN, WIDE, constrain
 
 
@@ -47,8 +49,9 @@ class Embeddings(nnx.Module):
         self.layer_norm = layer_norm(config, rngs=rngs)
         self.dropout_rate = config.hidden_dropout_prob
 
-    def __call__(self, input_ids, sequence_ids, token_type_ids, seeds) -> Array:
-        x = self.word_embeddings(input_ids)
+    def __call__(self, input_ids, sequence_ids, token_type_ids, seeds, words=None) -> Array:
+        words = self.word_embeddings.copies(len(input_ids)) if words is None else words
+        x = look_up_copies(words, input_ids)
         x = x + self.position_embeddings(packed_positions(sequence_ids))
         x = x + self.token_type_embeddings(token_type_ids)
         x = self.layer_norm(constrain(x, HIDDEN))
@@ -93,9 +96,9 @@ class SelfAttention(nnx.Module):
         block = block_columns(x.shape[-1], x.shape[-1] // self.num_heads)
         kernel = interleave(*(part.kernel[...].astype(x.dtype) for part in parts), block)
         bias = interleave(*(part.bias[...].astype(x.dtype) for part in parts), block)
-        qkv = (x.reshape(-1, x.shape[-1]) @ kernel + bias).reshape(*x.shape[:2], -1)
+        qkv = (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:2], -1)
         qkv = constrain(qkv, WIDE)
-        return fused(qkv, sequence_ids, self.num_heads, block, self.dropout_rate, seeds)
+        return fused(qkv, bias, sequence_ids, self.num_heads, block, self.dropout_rate, seeds)
 
 
 class EncoderLayer(nnx.Module):
@@ -114,16 +117,39 @@ class EncoderLayer(nnx.Module):
         attended = self.attention(x, sequence_ids, _fold_in(seeds, 0))
         attended = dropout(attended, self.dropout_rate, _fold_in(seeds, 1))
         x = constrain(self.attention_norm(x + attended), HIDDEN)
-        hidden = constrain(ACTIVATIONS[self.activation](self.intermediate(x)), WIDE)
-        hidden = dropout(self.output(hidden), self.dropout_rate, _fold_in(seeds, 2))
+        wide = constrain(self.intermediate(x), WIDE)
+        hidden = dropout(self._narrow(wide), self.dropout_rate, _fold_in(seeds, 2))
         return constrain(self.output_norm(x + hidden), HIDDEN)
 
+    def _narrow(self, wide: Array) -> Array:
+        """The activation and the second product.
 
-def rematerialise(layer, remat: str):
+        In bfloat16 the activation is computed again for the product's gradient: on a TPU it is
+        part of both products, and never in memory.
+        """
+
+        def narrow(kernel, bias, wide):
+            hidden = ACTIVATIONS[self.activation](wide)
+            flat = hidden.reshape(-1, hidden.shape[-1]) @ kernel.astype(wide.dtype)
+            return (flat + bias.astype(wide.dtype)).reshape(*wide.shape[:-1], -1)
+
+        if wide.dtype != jnp.float32:
+            narrow = jax.checkpoint(narrow)
+        return narrow(self.output.kernel[...], self.output.bias[...], wide)
+
+
+def rematerialise(layer: Callable, remat: str) -> Callable:
+    """A layer that keeps less for its backward pass, and computes again what it needs there.
+
+    - "none": keeps what the derivatives above ask for.
+    - "dots": keeps the matrix products of the projections; norms, activations and attention are
+      computed again.
+    - "full": keeps the layer's input; the whole layer is computed again, a third more arithmetic.
+    """
     if remat == "none":
         return layer
-    policy = {"dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable, "full": None}[remat]
-    return jax.checkpoint(layer, policy=policy, prevent_cse=False)
+    policy = None if remat == "full" else jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    return jax.checkpoint(layer, policy=policy)
 
 
 class Encoder(nnx.Module):
@@ -171,6 +197,8 @@ class Bert(nnx.Module):
         sequence_ids: Array,
         token_type_ids: Array | None = None,
         seeds: Array | None = None,
+        *,
+        words: Array | None = None,
     ) -> Array:
         """Encodes packed rows.
 
@@ -179,13 +207,14 @@ class Bert(nnx.Module):
           sequence_ids: int [B, L]; 1, 2, … for the row's sequences, 0 for padding.
           token_type_ids: int [B, L], 0 or 1 (the A and B of a pair); None: all 0.
           seeds: of dropout, uint32 [B, 2], one a row; None: no dropout.
+          words: `embeddings.word_embeddings.copies(B)`, where an output layer uses them too.
 
         Returns:
           [B, L, H] in `config.dtype`; what stands at padding is meaningless.
         """
         if token_type_ids is None:
             token_type_ids = jnp.zeros_like(input_ids)
-        x = self.embeddings(input_ids, sequence_ids, token_type_ids, seeds)
+        x = self.embeddings(input_ids, sequence_ids, token_type_ids, seeds, words)
         return self.encoder(x, sequence_ids, seeds)
 
 

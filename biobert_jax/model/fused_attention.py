@@ -34,9 +34,10 @@ def interleave(query: Array, key: Array, value: Array, block: int) -> Array:
     return stacked.reshape(*query.shape[:-1], -1)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5, 6))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5, 6, 7))
 def fused_attention(
     qkv: Array,
+    bias: Array,
     sequence_ids: Array,
     seeds: Array,
     block: int,
@@ -48,6 +49,8 @@ def fused_attention(
 
     Args:
       qkv: [B, L, 3 * hidden], see `interleave`; L a multiple of 128, at most `LONGEST`.
+      bias: float32 [B, 3 * hidden], a row's, added to `qkv` here, so that its gradient is summed
+        over the row here too.
       sequence_ids: int32 [B, L].
       seeds: int32 [B, 4]: a row's two seeds of dropout as bits, the number of the first head here
         and the row's length before it was padded.
@@ -57,18 +60,21 @@ def fused_attention(
       [B, L, hidden].
     """
     call = _call(_forward, qkv, block, head_size, dropout_rate, interpret)
-    return call(seeds, sequence_ids[:, None, :], qkv)
+    return call(seeds, sequence_ids[:, None, :], qkv, bias[:, None])
 
 
-def _fused_forward(qkv, sequence_ids, seeds, block, head_size, dropout_rate, interpret):
-    context = fused_attention(qkv, sequence_ids, seeds, block, head_size, dropout_rate, interpret)
-    return context, (qkv, sequence_ids, seeds)
+def _fused_forward(qkv, bias, sequence_ids, seeds, block, head_size, dropout_rate, interpret):
+    context = fused_attention(
+        qkv, bias, sequence_ids, seeds, block, head_size, dropout_rate, interpret
+    )
+    return context, (qkv, bias, sequence_ids, seeds)
 
 
 def _fused_backward(block, head_size, dropout_rate, interpret, residuals, cotangent):
-    qkv, sequence_ids, seeds = residuals
+    qkv, bias, sequence_ids, seeds = residuals
     call = _call(_backward, qkv, block, head_size, dropout_rate, interpret)
-    return call(seeds, sequence_ids[:, None, :], qkv, cotangent), None, None
+    d_qkv, d_bias = call(seeds, sequence_ids[:, None, :], qkv, bias[:, None], cotangent)
+    return d_qkv, d_bias[:, 0], None, None
 
 
 fused_attention.defvjp(_fused_forward, _fused_backward)
@@ -80,6 +86,7 @@ def _call(kernel, qkv, block, head_size, dropout_rate, interpret):
     backward = kernel is _backward
     whole = pl.BlockSpec((None, length, 3 * block), lambda row, at: (row, 0, at))
     part = pl.BlockSpec((None, length, block), lambda row, at: (row, 0, at))
+    of_row = pl.BlockSpec((None, 1, 3 * block), lambda row, at: (row, 0, at))
     return pl.pallas_call(
         functools.partial(kernel, head_size=head_size, dropout_rate=dropout_rate),
         grid=(batch, width // (3 * block)),
@@ -87,11 +94,17 @@ def _call(kernel, qkv, block, head_size, dropout_rate, interpret):
             pl.BlockSpec(memory_space=pltpu.SMEM),
             pl.BlockSpec((None, 1, length), lambda row, at: (row, 0, 0)),
             whole,
+            of_row,
             *([part] if backward else []),
         ],
-        out_specs=whole if backward else part,
-        out_shape=jax.ShapeDtypeStruct(
-            qkv.shape if backward else (batch, length, width // 3), qkv.dtype
+        out_specs=(whole, of_row) if backward else part,
+        out_shape=(
+            (
+                jax.ShapeDtypeStruct(qkv.shape, qkv.dtype),
+                jax.ShapeDtypeStruct((batch, 1, width), jnp.float32),
+            )
+            if backward
+            else jax.ShapeDtypeStruct((batch, length, width // 3), qkv.dtype)
         ),
         scratch_shapes=[pltpu.VMEM((length, length), jnp.float32)],
         compiler_params=pltpu.CompilerParams(
@@ -102,32 +115,32 @@ def _call(kernel, qkv, block, head_size, dropout_rate, interpret):
     )
 
 
-def _forward(seeds, ids, qkv, context, bias, *, head_size, dropout_rate):
-    _write_bias(ids, bias)
-    query, key, value = _split(qkv)
+def _forward(seeds, ids, qkv, bias, context, apart, *, head_size, dropout_rate):
+    _set_apart(ids, apart)
+    query, key, value = _split(qkv, bias)
     result = jnp.zeros(query.shape, jnp.float32)
     for head in range(query.shape[1] // head_size):
-        probabilities = _probabilities(_of_head(query, head, head_size), key, bias, head_size)
-        kept, scale = _kept(seeds, head, head_size, query.shape[1], bias.shape, dropout_rate)
+        probabilities = _probabilities(_of_head(query, head, head_size), key, apart, head_size)
+        kept, scale = _kept(seeds, head, head_size, query.shape[1], apart.shape, dropout_rate)
         dropped = probabilities if kept is None else jnp.where(kept, probabilities * scale, 0.0)
         mixed = _dot(dropped.astype(value.dtype), value, 1, 0)
         result += _of_head(mixed, head, head_size)
     context[...] = result.astype(context.dtype)
 
 
-def _backward(seeds, ids, qkv, cotangent, gradient, bias, *, head_size, dropout_rate):
-    _write_bias(ids, bias)
-    query, key, value = _split(qkv)
+def _backward(seeds, ids, qkv, bias, cotangent, gradient, sums, apart, *, head_size, dropout_rate):
+    _set_apart(ids, apart)
+    query, key, value = _split(qkv, bias)
     block, dtype = query.shape[1], query.dtype
     d_query = d_key = d_value = jnp.zeros(query.shape, jnp.float32)
     for head in range(block // head_size):
         query_h, key_h, d_context = (
             _of_head(x, head, head_size) for x in (query, key, cotangent[...])
         )
-        probabilities = _probabilities(query_h, key, bias, head_size)
+        probabilities = _probabilities(query_h, key, apart, head_size)
         d_probabilities = _dot(d_context, value, 1, 1)
         dropped = probabilities
-        kept, scale = _kept(seeds, head, head_size, block, bias.shape, dropout_rate)
+        kept, scale = _kept(seeds, head, head_size, block, apart.shape, dropout_rate)
         if kept is not None:
             dropped = jnp.where(kept, probabilities * scale, 0.0)
             d_probabilities = jnp.where(kept, d_probabilities * scale, 0.0)
@@ -138,21 +151,24 @@ def _backward(seeds, ids, qkv, cotangent, gradient, bias, *, head_size, dropout_
         d_query += _dot(d_scores, key_h, 1, 0)
         d_key += _dot(d_scores, query_h, 0, 0)
     for number, part in enumerate((d_query, d_key, d_value)):
-        gradient[:, number * block : (number + 1) * block] = part.astype(gradient.dtype)
+        columns = slice(number * block, (number + 1) * block)
+        gradient[:, columns] = part.astype(gradient.dtype)
+        sums[:, columns] = jnp.sum(part, axis=0, keepdims=True)
 
 
-def _write_bias(ids, bias):
+def _set_apart(ids, apart):
     """For each row's first block: 0 where the two positions are of one sequence."""
 
     @pl.when(pl.program_id(1) == 0)
     def _():
-        along = jnp.broadcast_to(ids[...], bias.shape)
-        bias[...] = jnp.where(along == along.T, 0.0, _MASKED)
+        along = jnp.broadcast_to(ids[...], apart.shape)
+        apart[...] = jnp.where(along == along.T, 0.0, _MASKED)
 
 
-def _split(qkv):
+def _split(qkv, bias):
     block = qkv.shape[1] // 3
-    return (qkv[:, number * block : (number + 1) * block] for number in range(3))
+    parts = (slice(number * block, (number + 1) * block) for number in range(3))
+    return ((qkv[:, part] + bias[:, part]).astype(qkv.dtype) for part in parts)
 
 
 def _of_head(x, head, head_size):
@@ -162,9 +178,9 @@ def _of_head(x, head, head_size):
     return jnp.where(mine, x, jnp.zeros_like(x))
 
 
-def _probabilities(query, key, bias, head_size):
+def _probabilities(query, key, apart, head_size):
     """Float32 softmax [length, length]; exactly 0 between sequences."""
-    scores = _dot(query, key, 1, 1) * head_size**-0.5 + bias[...]
+    scores = _dot(query, key, 1, 1) * head_size**-0.5 + apart[...]
     exponentials = jnp.exp(scores - jnp.max(scores, axis=1, keepdims=True))
     return exponentials / jnp.sum(exponentials, axis=1, keepdims=True)
 

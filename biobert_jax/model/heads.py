@@ -78,13 +78,19 @@ class BertForPreTraining(nnx.Module):
         table = self.bert.embeddings.word_embeddings.embedding[...]
         return self.mlm(gather(hidden, positions), table)
 
-    def mlm_losses(self, hidden: Array, positions: Array, labels: Array) -> tuple[Array, Array]:
+    def word_copies(self, num_rows: int) -> Array:
+        """The word embeddings, for `bert(words=)` and `mlm_losses` of the same rows."""
+        return self.bert.embeddings.word_embeddings.copies(num_rows)
+
+    def mlm_losses(
+        self, hidden: Array, positions: Array, labels: Array, words: Array
+    ) -> tuple[Array, Array]:
         """Float32 [B, P] -log p(label) at `positions` of `hidden`, bool [B, P] where it is first.
 
-        The same as from `mlm_logits`, with a derivative that needs less memory.
+        The same as from `mlm_logits`, with a derivative that needs less memory. `words` are
+        `word_copies(B)`.
         """
-        table = self.bert.embeddings.word_embeddings.embedding[...]
-        return self.mlm.losses(gather(hidden, positions), table, labels)
+        return self.mlm.losses(gather(hidden, positions), words, labels)
 
     def nsp_logits(self, hidden: Array, starts: Array) -> Array:
         """Float32 logits [B, K, 2] for the sequences that start at `starts` [B, K]."""

@@ -15,6 +15,7 @@ from flax import nnx
 from jax import Array
 
 from biobert_jax.config import ModelConfig
+from biobert_jax.model.partitioning import GROUP_TABLES, constrain, row_groups
 
 
 def _keeping_its_input(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
@@ -179,3 +180,24 @@ class Embed(nnx.Embed):
     def __call__(self, ids: Array) -> Array:
         """int [...] to [..., H], in the type of activations."""
         return look_up(self.embedding[...].astype(self.dtype), ids)
+
+    def copies(self, num_rows: int) -> Array:
+        """The table once for each group of devices that `num_rows` are dealt to, [groups, V, H].
+
+        It takes no memory: every group has its own. What a table is used for, here and in an
+        output layer, then adds to one gradient on each device, which is summed over the devices
+        once; uses of the table itself are each summed over the devices.
+        """
+        table = self.embedding[...].astype(self.dtype)
+        groups = row_groups(num_rows)
+        copies = jnp.broadcast_to(table, (groups, *table.shape))
+        return constrain(copies, GROUP_TABLES) if groups > 1 else copies
+
+
+def look_up_copies(copies: Array, ids: Array) -> Array:
+    """`look_up` of ids [B, L] in a table's `copies`, [B, L, H]."""
+    groups = len(copies)
+    if groups == 1:
+        return look_up(copies[0], ids)
+    found = jax.vmap(look_up)(copies, ids.reshape(groups, -1, ids.shape[1]))
+    return found.reshape(*ids.shape, -1)

@@ -16,7 +16,7 @@ def vocabulary_cross_entropy(
 
     Args:
       x: [B, P, H].
-      table: [V, H].
+      table: [V, H], or copies of it [groups, V, H], each for its part of B: see `layers.Embed`.
       bias: [V].
       labels: int [B, P].
 
@@ -27,7 +27,10 @@ def vocabulary_cross_entropy(
 
 
 def _vocabulary_forward(x, table, bias, labels):
-    logits = jnp.einsum("bph,vh->bpv", x, table.astype(x.dtype), preferred_element_type=jnp.float32)
+    product = "bph,vh->bpv" if table.ndim == 2 else "gbph,gvh->gbpv"
+    logits = jnp.einsum(
+        product, _dealt(x, table), table.astype(x.dtype), preferred_element_type=jnp.float32
+    ).reshape(*x.shape[:2], -1)
     logits = (logits + bias).astype(x.dtype)
     wide = logits.astype(jnp.float32)
     # A sum where a look-up would do: it is read along with the others, and may be dealt over
@@ -46,12 +49,25 @@ def _vocabulary_backward(residuals, cotangents):
     d_logits = (probabilities - _is_label(logits, labels)) * cotangent
     d_bias = jnp.sum(d_logits, axis=(0, 1)).astype(bias.dtype)
     d_logits = d_logits.astype(x.dtype)
-    d_x = jnp.einsum("bpv,vh->bph", d_logits, table.astype(x.dtype))
-    d_table = jnp.einsum("bpv,bph->vh", d_logits, x, preferred_element_type=jnp.float32)
+    d_logits, group = _dealt(d_logits, table), "g" if table.ndim == 3 else ""
+    d_x = jnp.einsum(f"{group}bpv,{group}vh->{group}bph", d_logits, table.astype(x.dtype)).reshape(
+        x.shape
+    )
+    d_table = jnp.einsum(
+        f"{group}bpv,{group}bph->{group}vh",
+        d_logits,
+        _dealt(x, table),
+        preferred_element_type=jnp.float32,
+    )
     return d_x, d_table.astype(table.dtype), d_bias, None
 
 
 vocabulary_cross_entropy.defvjp(_vocabulary_forward, _vocabulary_backward)
+
+
+def _dealt(x: Array, table: Array) -> Array:
+    """`x` [B, …] by the copies of the table: [groups, B / groups, …]."""
+    return x if table.ndim == 2 else x.reshape(len(table), -1, *x.shape[1:])
 
 
 def _is_label(logits: Array, labels: Array) -> Array:

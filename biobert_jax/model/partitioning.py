@@ -20,9 +20,14 @@ ROWS = P((DATA, FSDP))
 # Activations [B, L, H], and those whose last axis is dealt over `tensor`: [B, L, I], [B, P, V].
 HIDDEN = P((DATA, FSDP), None, None)
 WIDE = P((DATA, FSDP), None, TENSOR)
+# A bias of such an axis, one a row.
+ROW_COLUMNS = P((DATA, FSDP), TENSOR)
 # Attention's inputs and output [B, L, heads, head size].
 HEADS = P((DATA, FSDP), None, TENSOR, None)
 REPLICATED = P()
+
+# A table that every group of devices with rows of its own has a copy of: [groups, V, H].
+GROUP_TABLES = P((DATA, FSDP), TENSOR, None)
 
 # Parameters by the end of their paths; the first that fits counts. Layers are stacked on a leading
 # axis, which is not dealt out. What is not named (LayerNorms, biases of H) is small: replicated.
@@ -88,6 +93,13 @@ def constrain(x: Array, spec: P) -> Array:
     if jax.sharding.get_abstract_mesh().empty:
         return x
     return jax.lax.with_sharding_constraint(x, spec)
+
+
+def row_groups(num_rows: int) -> int:
+    """Groups of devices that the rows of a batch are dealt to; 1 where they cannot be."""
+    mesh = jax.sharding.get_abstract_mesh()
+    groups = 1 if mesh.empty else mesh.shape[DATA] * mesh.shape[FSDP]
+    return groups if num_rows % groups == 0 else 1
 
 
 def _names(path: Sequence[Any]) -> tuple[str, ...]:

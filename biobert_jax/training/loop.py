@@ -89,7 +89,7 @@ def run(
     mask_name: str = "sequence_ids",
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[TrainState, dict[str, float]]:
-    """Trains from `start_step` to the end; returns the last state, being saved, and its evaluation.
+    """Trains from `start_step` to the end; returns the last state, saved, and its evaluation.
 
     Args:
       batches: the batches from `start_step` on, as this process reads them.
@@ -102,7 +102,7 @@ def run(
       clock: seconds; process 0's decides when a temporary checkpoint is due.
 
     Raises:
-      Interrupted: SIGINT or SIGTERM came to any process; the state is being saved.
+      Interrupted: SIGINT or SIGTERM came to any process; the state is saved.
       UserError: a save failed, on any process; `max_nonfinite_steps` updates in a row were
         skipped.
     """
@@ -162,13 +162,15 @@ def run(
                 with throughput.apart():
                     save(step, state, retention or TEMPORARY)
                 saved_at = clock()
-            if agreed.stop:
+            if agreed.stop or last:
+                save.wait()  # here, where one more signal does no harm
+                watchdog.pat("the end", slow=True)
+            if stop := agreed.stop or (last and signals.stop):
                 raise Interrupted(
                     f"interrupted at step {step}, which is saved: the same command goes on from it",
-                    128 + agreed.stop,
+                    128 + stop,
                 )
             if last:
-                watchdog.pat("the end", slow=True)
                 break
 
             watchdog.pat(f"step {step + 1}")

@@ -46,10 +46,15 @@ def pretraining_losses(
     """Masked LM loss and accuracy and, where there are labels of pairs, the next sentence's."""
     model = nnx.merge(graph, params)
     masked = inputs.masked
+    words = model.word_copies(len(masked.input_ids))
     hidden = model.bert(
-        masked.input_ids, inputs.sequence_ids, inputs.token_type_ids, inputs.dropout_seeds
+        masked.input_ids,
+        inputs.sequence_ids,
+        inputs.token_type_ids,
+        inputs.dropout_seeds,
+        words=words,
     )
-    losses, correct = model.mlm_losses(hidden, masked.positions, masked.labels)
+    losses, correct = model.mlm_losses(hidden, masked.positions, masked.labels, words)
     weight = jnp.sum(masked.weights)
     results = {
         "mlm_loss": WeightedSum(jnp.sum(losses * masked.weights), weight),

@@ -9,7 +9,7 @@ import jax
 
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.load import check_same_model, load_checkpoint
-from biobert_jax.config import PretrainConfig
+from biobert_jax.config import MaskingConfig, PretrainConfig
 from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.data.source import TrainingData
 from biobert_jax.errors import UserError
@@ -96,7 +96,11 @@ def pretrain(
         accumulation_steps=config.train.accumulation_steps,
         gradient_dtype=config.train.gradient_dtype,
     )
-    evaluate = heldout_evaluation(phases[-1], graph, mesh, make_inputs, config.train.eval_batches)
+    # Always BERT's 15 %: so the losses of runs that hide more, or whole words, can be compared.
+    heldout_inputs = inputs_of(data.format, special, MaskingConfig())
+    evaluate = heldout_evaluation(
+        phases[-1], graph, mesh, heldout_inputs, config.train.eval_batches
+    )
 
     # The loop.
     metadata = orbax.Metadata(

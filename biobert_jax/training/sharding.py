@@ -67,7 +67,7 @@ def check_batch(mesh: Mesh, batch_size: int, accumulation_steps: int = 1) -> Non
         more = f" times {accumulation_steps} micro-batches" if accumulation_steps > 1 else ""
         raise UserError(
             f"data.batch_size {batch_size} is not a multiple of {unit} "
-            f"({unit // accumulation_steps} groups of devices{more}): change it"
+            f"({unit // accumulation_steps} device group(s){more}): change it"
         )
 
 

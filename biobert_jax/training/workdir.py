@@ -170,6 +170,3 @@ def _is_evaluated(workdir: Path, step: int) -> bool:
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     # A line of training metrics has a loss of its own.
     return any(v["step"] == step and "loss" not in v for v in map(json.loads, lines))
-
-
-saver = Saver

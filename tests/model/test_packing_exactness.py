@@ -6,21 +6,23 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from biobert_jax.config import ModelConfig
+from biobert_jax.config import REMAT, ModelConfig
 from biobert_jax.model.bert import packed_positions
+from biobert_jax.model.dropout import row_seeds
 from biobert_jax.model.heads import sequence_starts
-from biobert_jax.training.pretrain import init_model
+from biobert_jax.training.objective import init_model
 
 LENGTHS = (7, 12, 5)
 LENGTH = 32
-IMPLEMENTATIONS = ("xla",)
+# cudnn runs on a GPU alone; what keeps its sequences apart is in test_attention.py.
+IMPLEMENTATIONS = ("xla", "fused", "splash", "triton")
 
 
 def make_model(**changes):
     config = ModelConfig(
         vocab_size=97,
         hidden_size=32,
-        num_hidden_layers=3,
+        num_hidden_layers=2,
         num_attention_heads=4,
         intermediate_size=64,
         max_position_embeddings=LENGTH,
@@ -82,11 +84,30 @@ def test_positions_restart_and_starts_are_found():
     assert sequence_starts(sequence_ids, 3).tolist() == [[0, 3, 5], [0, 0, 0]]
 
 
-def test_dropout_needs_a_key_and_follows_it():
+def test_dropout_needs_seeds_and_follows_them():
     model = make_model()
     ids, sequence_ids = packed_row(np.random.default_rng(2))
-    key = jax.random.key(0)
-    dropped = model.bert(ids, sequence_ids, key=key)
-    assert np.array_equal(dropped, model.bert(ids, sequence_ids, key=key))
-    assert not np.array_equal(dropped, model.bert(ids, sequence_ids, key=jax.random.key(1)))
+    seeds = row_seeds(jax.random.key(0), 1)
+    dropped = model.bert(ids, sequence_ids, seeds=seeds)
+    assert np.array_equal(dropped, model.bert(ids, sequence_ids, seeds=seeds))
+    other = row_seeds(jax.random.key(1), 1)
+    assert not np.array_equal(dropped, model.bert(ids, sequence_ids, seeds=other))
     assert not np.array_equal(dropped, model.bert(ids, sequence_ids))
+
+
+@pytest.mark.parametrize("remat", REMAT)
+def test_rematerialisation_changes_no_gradient(remat):
+    ids, sequence_ids = packed_row(np.random.default_rng(3))
+    seeds = row_seeds(jax.random.key(0), 1)
+
+    def gradient(**changes):
+        graph, params = nnx.split(make_model(**changes))
+        return jax.grad(
+            lambda p: jnp.sum(jnp.sin(nnx.merge(graph, p).bert(ids, sequence_ids, seeds=seeds)))
+        )(params)
+
+    expected = jax.tree.leaves(gradient())
+    for scan_layers in (True, False):
+        found = jax.tree.leaves(gradient(remat=remat, scan_layers=scan_layers))
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5, rtol=1e-4)

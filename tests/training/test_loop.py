@@ -23,6 +23,7 @@ class Saves:
 
     def __init__(self, events, evaluated=()):
         self.events, self._evaluated, self.has_failed = events, evaluated, False
+        self.while_waiting = lambda: None
 
     def __call__(self, step, state, retention):
         assert state.step == step
@@ -32,6 +33,7 @@ class Saves:
         return self.has_failed
 
     def wait(self):
+        self.while_waiting()
         if self.has_failed:
             raise UserError("the checkpoint could not be saved")
 
@@ -150,6 +152,31 @@ def test_a_signal_saves_and_stops_before_the_next_step(run, number):
     # Noted within step 3, voted on with step 4: nothing is lost, and the evaluation is left.
     assert a_run.events[-2:] == ["step 3", "save 4 temporary"]
     assert signal.getsignal(number) is before
+
+
+def test_a_second_sigterm_leaves_the_save_alone(run):
+    def terminate(step=3):
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    a_run = run(terminate)
+    a_run.save.while_waiting = terminate
+    with pytest.raises(Interrupted, match="at step 4"):
+        a_run(num_steps=9)
+
+
+@pytest.mark.parametrize("in_save", [False, True])
+def test_a_signal_at_the_very_end_stops_what_comes_after(run, in_save):
+    def terminate(step=4):
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    a_run = run() if in_save else run(terminate)
+    if in_save:
+        a_run.save.while_waiting = terminate
+    with pytest.raises(Interrupted, match="at step 4, which is saved"):
+        a_run()
+    assert a_run.saved() == ["save 4 normal"]
 
 
 def test_until_a_step_is_compiled_signals_do_what_they_do(run):

@@ -1,0 +1,208 @@
+"""The training step compiled for TPUs that are not there; needs libtpu, no TPU.
+
+The process of these tests has no accelerator of its own: `describe` sees to that.
+"""
+
+import dataclasses
+import json
+
+import pytest
+
+from biobert_jax.aot import hlo
+from biobert_jax.aot.cost import Report, analyse, compile_lowered, counted, step_costs
+from biobert_jax.aot.program import make_program
+from biobert_jax.aot.table import remedies, table
+from biobert_jax.aot.topology import describe
+from biobert_jax.config import (
+    DataConfig,
+    MeshConfig,
+    ModelConfig,
+    PretrainConfig,
+    TrainConfig,
+)
+from biobert_jax.errors import UserError
+
+KEYS = {
+    "chips",
+    "rows_per_chip",
+    "fits",
+    "hbm_bytes",
+    "hbm_limit_bytes",
+    "flops_per_chip",
+    "bytes_per_chip",
+    "model_flops_per_chip",
+    "roofline_seconds",
+    "roofline_utilization",
+    "collectives",
+    "compile_seconds",
+}
+LENGTH = 128
+
+
+def mini(layout="dp", accumulation_steps=1, batch_size=64, **model) -> PretrainConfig:
+    model = {
+        "vocab_size": 1000,
+        "hidden_size": 128,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 2,
+        "intermediate_size": 512,
+        "dtype": "bfloat16",
+        "attention_probs_dropout_prob": 0.0,
+    } | model
+    return PretrainConfig(
+        model=ModelConfig(**model),
+        data=DataConfig(batch_size=batch_size),
+        train=TrainConfig(gradient_dtype="bfloat16", accumulation_steps=accumulation_steps),
+        mesh=MeshConfig(layout=layout),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "slices", "message"),
+    [
+        ("v5e:15x16", 1, "did you mean v5e:16x16"),
+        ("v5p:4x4", 1, "did you mean v5p:2x2x4"),
+        ("v7:2x2", 1, "no such TPU"),
+        ("nonsense", 1, "no such TPU"),
+        ("v5e:2x2", 0, "--slices is 0"),
+    ],
+)
+def test_topologies_that_are_none_name_the_nearest(name, slices, message):
+    with pytest.raises(UserError, match=message):
+        describe(name, slices)
+
+
+def test_without_libtpu_the_remedy_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'biobert-jax\[tpu\]'"):
+        describe("v5e:2x2")
+
+
+HLO = """HloModule step
+
+%body (p: (s32[], bf16[8])) -> (s32[], bf16[8]) {
+  %p = (s32[], bf16[8]{0}) parameter(0)
+  %g = bf16[8]{0} get-tuple-element(%p), index=1
+  %all-reduce.1 = bf16[8]{0} all-reduce(%g), replica_groups={}, to_apply=%sum
+  ROOT %t = (s32[], bf16[8]{0}) tuple(%i, %all-reduce.1)
+}
+
+%condition (p.1: (s32[], bf16[8])) -> pred[] {
+  %limit = s32[]{:T(128)} constant(12), backend_config={}
+  ROOT %less = pred[] compare(%i.1, %limit), direction=LT
+}
+
+ENTRY %main (a: f32[100]) -> f32[100] {
+  %a = f32[100]{0} parameter(0)
+  %start = (f32[100]{0}, f32[200]{0}) all-gather-start(%a), dimensions={0}
+  %while.1 = (s32[], bf16[8]{0}) while(%init), condition=%condition, body=%body, metadata={}
+  ROOT %all-reduce.2 = f32[100]{0} all-reduce(%a), to_apply=%sum
+}
+"""
+
+
+def test_collectives_in_loops_count_as_often_as_they_run():
+    found = {(c.kind, c.asynchronous): (c.count, c.bytes) for c in hlo.collectives(HLO)}
+    assert found == {
+        ("all-reduce", False): (13, 12 * 16 + 400),
+        ("all-gather", True): (1, 400),
+    }
+
+
+@pytest.mark.tpu_aot
+@pytest.mark.parametrize(
+    ("name", "slices", "chips"),
+    [("v4:2x2x1", 1, 4), ("v5e:1x1", 1, 1), ("v5e:4x4", 2, 32), ("v5p:2x2x2", 1, 8)],
+)
+def test_topologies_are_counted_in_chips(name, slices, chips):
+    topology = describe(name, slices)
+    assert topology.num_chips == chips == len(topology.devices)
+
+
+@pytest.mark.tpu_aot
+def test_a_batch_that_cannot_be_dealt_out_is_refused():
+    program = make_program(mini(batch_size=12), describe("v5e:2x4"), max_seq_length=LENGTH)
+    with pytest.raises(UserError, match="data.batch_size 12 is not a multiple of 8"):
+        program.lower()
+
+
+@pytest.mark.tpu_aot
+def test_rows_longer_than_the_model_are_refused():
+    with pytest.raises(UserError, match="--max_seq_length 1024"):
+        make_program(mini(), describe("v5e:2x4"), max_seq_length=1024)
+
+
+@pytest.mark.tpu_aot
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("attention", ["xla", "fused"])
+def test_the_correction_of_loops_equals_the_unrolled_step(attention):
+    topology = describe("v5e:2x2")
+
+    def costs(scan_layers):
+        config = mini(attention=attention, scan_layers=scan_layers, batch_size=256)
+        program = make_program(config, topology, max_seq_length=LENGTH)
+        compiled = compile_lowered(program.lower())
+        return counted(compiled), step_costs(program, compiled)
+
+    counted_once, corrected = costs(True)
+    _, unrolled = costs(False)
+    assert corrected.flops == pytest.approx(unrolled.flops, rel=0.02)
+    assert counted_once.flops < 0.6 * unrolled.flops
+    # Bytes differ in truth: a loop stacks what its backward pass needs, which copies it.
+    assert corrected.bytes == pytest.approx(unrolled.bytes, rel=0.5)
+
+
+@pytest.mark.tpu_aot
+@pytest.mark.timeout(1200)
+def test_command_writes_what_scripts_read(tmp_path, capsys):
+    from biobert_jax.commands import compile as command
+
+    config = tmp_path / "mini.py"
+    config.write_text(
+        "from ml_collections import ConfigDict\n"
+        "def get_config():\n"
+        "    model = {'hidden_size': 128, 'num_hidden_layers': 2, 'num_attention_heads': 2,\n"
+        "             'intermediate_size': 256, 'vocab_size': 1000, 'dtype': 'bfloat16'}\n"
+        "    return ConfigDict({'model': model, 'train': {'gradient_dtype': 'bfloat16'}})\n"
+    )
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    args = parser.parse_args(
+        ["--config", str(config), "--topology", "v5e:2x4", "--max_seq_length", "128",
+         "--rows_per_chip", "4", "--json", str(tmp_path / "out.json")]
+    )  # fmt: skip
+    args.overrides = []
+    assert command.run(args) == 0
+    values = json.loads((tmp_path / "out.json").read_text())
+    assert KEYS <= set(values)
+    assert (values["chips"], values["rows_per_chip"], values["fits"]) == (8, 4, True)
+    # Every gradient crosses between the chips once, in bfloat16.
+    reduced = [c for c in values["collectives"] if c["kind"] == "all-reduce"]
+    assert sum(c["bytes"] for c in reduced) < 1.05 * 2 * values["parameters"]
+    assert "roofline" in capsys.readouterr().out
+
+
+@pytest.mark.tpu_aot
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("layout", ["fsdp", "fsdp+tp"])
+def test_every_layout_compiles_with_dropout_of_probabilities(layout):
+    config = mini(layout, accumulation_steps=2, hidden_size=256, num_attention_heads=4,
+                  attention_probs_dropout_prob=0.1)  # fmt: skip
+    program = make_program(config, describe("v5e:2x4"), max_seq_length=LENGTH)
+    report = analyse(program, costs=False)
+    assert report.fits and report.attention == "fused"
+    assert any(c["kind"] == "all-gather" for c in report.collectives)
+
+
+def test_what_does_not_fit_comes_with_remedies():
+    values = {field.name: 0 for field in dataclasses.fields(Report)}
+    values |= {"layout": "dp", "attention": "xla", "remat": "none", "collectives": [], "chips": 8,
+               "accumulation_steps": 1, "rows_per_chip": 32.0, "fits": False, "hbm_limit_bytes": 1,
+               "roofline_seconds": None}  # fmt: skip
+    from biobert_jax.training.flops import CHIPS
+
+    text = table(Report(**values), CHIPS["v5e"])
+    assert "DOES NOT FIT" in text and "accumulation_steps=2" in text
+    assert len(remedies(Report(**values))) == 5
