@@ -5,8 +5,8 @@
 
 The tiny BERT of `resume_kills.py` in 2 and 4 processes on one machine, which meet through gloo.
 At a random moment one of them gets SIGKILL, SIGSTOP or SIGTERM. All others must end within the
-watchdog's time (SIGTERM: all, with exit code 143, within 15 seconds). Run again, they must come
-to the undisturbed run of as many processes, bit for bit.
+watchdog's time and that of a heartbeat (SIGTERM: all, with exit code 143, within 15 seconds). Run
+again, they must come to the undisturbed run of as many processes, bit for bit.
 """
 
 import argparse
@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 
 from resume_kills import TERM_SECONDS, compare, last_step, start, wait_until
+
+from biobert_jax.training.distributed import HEARTBEAT_TIMEOUT
 
 # Seconds that a machine with more processes than cores may take on top of a limit.
 SLACK = 30.0
@@ -64,7 +66,9 @@ def disturb(
     at_step, sent = last_step(workdir), time.monotonic()
     processes[victim].send_signal(number)
     terminated = number == signal.SIGTERM
-    limit = TERM_SECONDS if terminated else 60 * args.watchdog_minutes + SLACK
+    # One that ends by an error of its own still waits at its exit for the dead one's heartbeat.
+    limit = 60 * args.watchdog_minutes + HEARTBEAT_TIMEOUT + SLACK
+    limit = TERM_SECONDS if terminated else limit
     waited_for = [p for i, p in enumerate(processes) if terminated or i != victim]
     said = []
     for process in waited_for:

@@ -46,7 +46,7 @@ MODEL = ModelConfig(
     attention_probs_dropout_prob=0.0,
 )
 BATCH = 16
-BASE = {"name": "adamw", "learning_rate": 1e-3, "warmup_fraction": 0.1}
+BASE = {"name": "adamw", "learning_rate": 3e-3, "warmup_fraction": 0.1}
 # Name: optimizer keys, masking keys, rows a batch, sentence pairs.
 CHOICES: dict[str, tuple[dict, dict, int, bool]] = {
     "baseline": ({}, {}, BATCH, False),
@@ -55,12 +55,12 @@ CHOICES: dict[str, tuple[dict, dict, int, bool]] = {
     "nsp": ({}, {}, BATCH, True),
     "batch 8": ({}, {}, 8, False),
     "wsd": ({"schedule": "wsd"}, {}, BATCH, False),
-    "lr 2e-3": ({"learning_rate": 2e-3}, {}, BATCH, False),
-    "muon lr 2e-3": ({"name": "muon", "learning_rate": 2e-3}, {}, BATCH, False),
+    "lr 1.5e-3": ({"learning_rate": 1.5e-3}, {}, BATCH, False),
+    "muon lr 6e-3": ({"name": "muon", "learning_rate": 6e-3}, {}, BATCH, False),
     "batch 32": ({}, {}, 32, False),
     "mask 20 %": ({}, {"rate": 0.2}, BATCH, False),
     "bert_adamw": ({"name": "bert_adamw"}, {}, BATCH, False),
-    "lamb lr 4e-3": ({"name": "lamb", "learning_rate": 4e-3}, {}, BATCH, False),
+    "lamb lr 1e-2": ({"name": "lamb", "learning_rate": 1e-2}, {}, BATCH, False),
     "whole words": ({}, {"whole_word": True}, BATCH, False),
 }
 

@@ -118,8 +118,8 @@ def triton(query: Array, key: Array, value: Array, sequence_ids: Array) -> Array
     from jax.experimental.pallas.ops.gpu import attention as kernels
 
     _, length, _, size = query.shape
-    block = kernels.BlockSizes.get_default().block_q_dkv
-    padded = -(-length // block) * block
+    # Its tiles are of 128, or one of a power of two where a row is shorter.
+    padded = max(32, 1 << (length - 1).bit_length()) if length <= 128 else -(-length // 128) * 128
 
     def run(query, key, value, ids):
         return kernels.mha(

@@ -1,0 +1,97 @@
+"""The pod's experiment, shrunk: LAMB on short rows and then on long ones, from exported arrays."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from biobert_jax import cli
+from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints.tree import flatten
+from tests.end_to_end.conftest import ROOT, SHRUNK, prepare_command
+
+# Phases have batch sizes of their own; what is not in the pod's config of the shrunk quickstart's.
+OVERRIDES = [
+    *(option for option in SHRUNK if "batch_size" not in option and "warmup" not in option),
+    "--config.model.num_hidden_layers=2",
+    "--config.model.dtype=float32",
+    "--config.train.gradient_dtype=float32",
+    "--config.data.phases.0.batch_size=16",
+    "--config.data.phases.1.batch_size=8",
+    "--config.data.phases.1.start_step=5",
+]
+
+
+@pytest.fixture(scope="module")
+def folders(data, vocab, tmp_path_factory):
+    """Rows of 32 as prepared, and rows of 64 as exported arrays."""
+    root = tmp_path_factory.mktemp("phases")
+    command = prepare_command(vocab, root / "short")
+    command[command.index("--max_seq_length") + 1] = "32"
+    assert cli.main(command) == 0
+    assert cli.main(["export", str(data), "--output", str(root / "long")]) == 0
+    return root
+
+
+def train(folders, workdir, *more):
+    config = str(ROOT / "experiments/pretrain_pod.py")
+    folder = [
+        f"--config.data.phases.{i}.dir={folders / n}" for i, n in enumerate(("short", "long"))
+    ]
+    return cli.main(
+        ["pretrain", "--config", config, "--workdir", str(workdir), *folder, *OVERRIDES, *more]
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(folders, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("trained") / "run"
+    assert train(folders, workdir) == 0
+    return workdir
+
+
+def training_lines(workdir):
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    return [line for line in lines if "loss" in line]
+
+
+def test_the_schedule_runs_through_the_phases(trained):
+    lines = training_lines(trained)
+    rates = [line["learning_rate"] for line in lines]
+    # Warm-up of one step, then a line to zero at step 8, whatever the phase.
+    expected = [0.0] + [2e-3 * (1 - step / 8) for step in range(1, 8)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("step", [4, 6])
+def test_a_run_goes_on_in_either_phase_bit_for_bit(trained, folders, tmp_path, step):
+    shutil.copytree(trained, tmp_path / "run")
+    for path in orbax.checkpoints_of(tmp_path / "run"):
+        if int(path.name) > step:
+            shutil.rmtree(path)
+    assert train(folders, tmp_path / "run") == 0
+    assert [x["batch_crc"] for x in training_lines(tmp_path / "run")] == [
+        x["batch_crc"] for x in training_lines(trained)
+    ]
+    ours, theirs = (
+        flatten(orbax.restore_params(orbax.checkpoints_of(workdir)[0]))
+        for workdir in (tmp_path / "run", trained)
+    )
+    assert all(np.array_equal(ours[path], theirs[path]) for path in theirs)
+
+
+@pytest.mark.parametrize(
+    "override, word",
+    [
+        ("data.phases.1.start_step=0", "must start at 0, and each later"),
+        ("data.phases.1.start_step=8", "has a phase from step 8 on"),
+        ("data.phases.2.dir=x", "is a list of 2"),
+        ("data.dir=x", "both set"),
+        ("data.phases.1.batch_size=0", "at least 1"),
+    ],
+)
+def test_phases_that_do_not_fit_are_refused(folders, tmp_path, capsys, override, word):
+    assert train(folders, tmp_path / "run", f"--config.{override}") == 1
+    [line] = [x for x in capsys.readouterr().err.splitlines() if "error" in x]
+    assert word in line
