@@ -45,15 +45,19 @@ def collectives(text: str) -> list[Collective]:
     for computation, lines in instructions.items():
         # What a start-instruction wraps runs while others do.
         wrapped = "async" in computation
+        types = {name: result for name, result, _, _ in lines}
         for name, result, operation, rest in lines:
             kind = operation.removesuffix("-start")
             if kind not in KINDS or not times[computation]:
                 continue
             key = kind, operation.endswith("-start") or wrapped or "async" in name
-            operands = [types[1] for types in lines if f"%{types[0]}" in rest.split(")")[0]]
-            size = max(_bytes(result), sum(_bytes(operand) for operand in operands))
-            if operation.endswith("-start"):  # its result holds operands and results
-                size = sum(_bytes(operand) for operand in operands) or _bytes(result) // 2
+            size = _bytes(result)
+            if operation.endswith("-start"):  # its result holds the operands too
+                names = re.findall(r"%([\w.\-]+)", rest.split(")")[0])
+                size -= sum(_bytes(types.get(name, "")) for name in names)
+            elif kind == "reduce-scatter":
+                names = re.findall(r"%([\w.\-]+)", rest.split(")")[0])
+                size = sum(_bytes(types.get(name, "")) for name in names)
             counts[key] += times[computation]
             sizes[key] += size * times[computation]
     return [Collective(k, counts[k, a], sizes[k, a], a) for k, a in sorted(counts)]

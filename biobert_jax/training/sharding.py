@@ -53,6 +53,13 @@ def make_mesh(
         grid = np.array(devices).reshape(slices * shape[0], *shape[1:])
     else:
         grid = mesh_utils.create_device_mesh(shape, devices)
+    hosts = np.vectorize(lambda device: device.process_index)(grid).reshape(-1, tensor)
+    if (hosts != hosts[:, :1]).any():
+        # Each host reads rows of its own, and devices along the tensor axis share theirs.
+        raise UserError(
+            f"mesh.tensor {tensor}: it would span hosts, which have {jax.local_device_count()} "
+            "devices each: lower it"
+        )
     return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 

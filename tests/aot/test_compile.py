@@ -105,7 +105,7 @@ def test_collectives_in_loops_count_as_often_as_they_run():
     found = {(c.kind, c.asynchronous): (c.count, c.bytes) for c in hlo.collectives(HLO)}
     assert found == {
         ("all-reduce", False): (13, 12 * 16 + 400),
-        ("all-gather", True): (1, 400),
+        ("all-gather", True): (1, 800),
     }
 
 
