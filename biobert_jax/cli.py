@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from biobert_jax import __version__
+from biobert_jax.commands import compile as compile_
 from biobert_jax.commands import (
     convert,
     evaluate,
@@ -21,7 +22,19 @@ from biobert_jax.commands import (
 )
 from biobert_jax.errors import Interrupted, UserError
 
-VERBS = (prepare, verify, export, vocab, pretrain, finetune, evaluate, predict, convert, report)
+VERBS = (
+    prepare,
+    verify,
+    export,
+    vocab,
+    pretrain,
+    finetune,
+    evaluate,
+    predict,
+    convert,
+    compile_,
+    report,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
