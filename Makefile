@@ -37,7 +37,7 @@ quickstart: $(BASE) $(PACKAGE) ## the whole job on a small embedded corpus, a fe
 	@$(RUN) -m biobert_jax.quickstart --output $(OUTPUT) $(ARGS)
 
 test: $(TEST) $(PACKAGE) ## the tests, without those marked torch, slow or tpu_aot
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n auto --dist loadfile $(ARGS)
 
 test-torch: $(PARITY) $(PACKAGE) ## parity with the PyTorch models; installs torch
 	@HF_HUB_OFFLINE=1 $(RUN) -m pytest -m torch $(ARGS)

@@ -54,6 +54,7 @@ EXTRAS_REQUIRE = {
     "test": [
         "pytest>=9.0",
         "pytest-timeout>=2.4",  # a hang fails its test instead of the run
+        "pytest-xdist>=3.8",  # the tests on all cores: they mostly compile, on one core each
         "hypothesis>=6.140",  # properties of packing, offsets, readers
         "seqeval>=1.2.2",  # the reference that entity scores are held against
         "gin-config>=0.5.0",  # so that the gin path is tested, not skipped

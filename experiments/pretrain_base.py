@@ -25,6 +25,8 @@ def get_config() -> ConfigDict:
             "num_attention_heads": 12,
             "intermediate_size": 3072,
             "dtype": "bfloat16",
+            # Half the memory traffic of a TPU step, for minutes more of compiling.
+            "scan_layers": False,
         }
     )
     config.data = ConfigDict({"dir": "", "batch_size": 192})

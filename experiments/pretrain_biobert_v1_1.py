@@ -30,6 +30,8 @@ def get_config() -> ConfigDict:
             "num_attention_heads": 12,
             "intermediate_size": 3072,
             "dtype": "bfloat16",
+            # Half the memory traffic of a TPU step, for minutes more of compiling.
+            "scan_layers": False,
             # As in the paper; set it to 0 on a TPU, whose fast attention has no dropout inside.
             "attention_probs_dropout_prob": 0.1,
         }

@@ -24,6 +24,8 @@ def get_config() -> ConfigDict:
             "num_attention_heads": 16,
             "intermediate_size": 4096,
             "dtype": "bfloat16",
+            # Half the memory traffic of a TPU step, for minutes more of compiling.
+            "scan_layers": False,
             "attention_probs_dropout_prob": 0.0,
         }
     )

@@ -28,6 +28,8 @@ def get_config() -> ConfigDict:
             "num_attention_heads": 12,
             "intermediate_size": 3072,
             "dtype": "bfloat16",
+            # Half the memory traffic of a TPU step, for minutes more of compiling.
+            "scan_layers": False,
             # The TPU's fast attention has no dropout inside; that of the hidden states stays.
             "attention_probs_dropout_prob": 0.0,
         }

@@ -8,7 +8,7 @@ from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.load import load_checkpoint
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.config import DataConfig
-from biobert_jax.training.pretrain import open_data
+from biobert_jax.training.phases import open_phases
 from tests.end_to_end.conftest import biobert, prepare_command, pretrain_command
 from tests.end_to_end.test_pretraining import (
     assert_same_result,
@@ -105,7 +105,8 @@ def test_google_files_train_as_their_folder_does_and_resume(google, tmp_path, ca
 
 
 def test_the_checkpoint_lends_its_vocabulary(google, pretrained_on_pairs):
-    data = open_data(DataConfig(files=(f"{google}/train-*",)), load_checkpoint(pretrained_on_pairs))
+    config = DataConfig(files=(f"{google}/train-*",))
+    [(data, *_)] = open_phases(config, load_checkpoint(pretrained_on_pairs))
     assert data.vocab_path.read_bytes() == (google / "vocab.txt").read_bytes()
 
 
@@ -126,7 +127,7 @@ def test_what_does_not_fit_is_one_line(google, pretrained_on_pairs, tmp_path, ca
         ("", [files], "data.files needs data.vocab"),
         (google, [files], "data.dir and data.files are both set"),
         (google, [f"--config.data.vocab={vocab}"], "data.vocab is set without data.files"),
-        (google, ["--config.data.num_streams=64"], "has 8 shards (files)"),
+        (google, ["--config.data.num_streams=64"], "has 8 shards (files, or blocks of arrays)"),
     ]:
         assert message in error(pretrain_command(folder, run, *more))
     for more, message in [
