@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from biobert_jax.errors import UserError
 
 # Names of `model.attention` and `model.remat`, which the modules of those names explain.
+GRADIENT_DTYPES = ("float32", "bfloat16")
 REMAT = ("none", "dots", "full")
 ATTENTION = ("auto", "xla", "fused", "splash", "cudnn", "triton")
 
@@ -162,9 +163,7 @@ class OptimizerConfig:
         _one_of("optimizer.schedule", self.schedule, ("polynomial", "cosine", "wsd", "constant"))
         if self.learning_rate <= 0:
             raise UserError(f"optimizer.learning_rate is {self.learning_rate}: it must be above 0")
-        for name in ("clip_norm", "weight_decay", "warmup_steps"):
-            if getattr(self, name) < 0:
-                raise UserError(f"optimizer.{name} is {getattr(self, name)}: it must be at least 0")
+        _not_negative("optimizer", self, ("clip_norm", "weight_decay", "warmup_steps"))
         for name in ("b1", "b2"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"optimizer.{name} is {getattr(self, name)}: it must lie in [0, 1)")
@@ -193,12 +192,13 @@ class TrainConfig:
     def __post_init__(self):
         for name in ("num_steps", "accumulation_steps", "max_nonfinite_steps"):
             _positive(f"train.{name}", getattr(self, name))
-        _one_of("train.gradient_dtype", self.gradient_dtype, ("float32", "bfloat16"))
+        _not_negative("train", self, ("permanent_every", "temporary_minutes", "watchdog_minutes"))
+        _one_of("train.gradient_dtype", self.gradient_dtype, GRADIENT_DTYPES)
 
 
 @dataclass(frozen=True)
 class MeshConfig:
-    """How arrays lie on the devices; `training/sharding.py` has the table.
+    """How arrays lie on the devices; `model/partitioning.py` has the table.
 
     "dp": parameters on every device, rows dealt over all. "fsdp": parameters and optimizer state
     dealt over the devices too. "fsdp+tp": matrices also dealt over a `tensor` axis.
@@ -211,6 +211,7 @@ class MeshConfig:
 
     def __post_init__(self):
         _one_of("mesh.layout", self.layout, ("dp", "fsdp", "fsdp+tp"))
+        _not_negative("mesh", self, ("fsdp", "slices"))
         _positive("mesh.tensor", self.tensor)
 
 
@@ -288,6 +289,13 @@ class NerTrainConfig:
     watchdog_minutes: float = 30.0
     log_every: int = 10
 
+    def __post_init__(self):
+        for name in ("accumulation_steps", "max_nonfinite_steps"):
+            _positive(f"train.{name}", getattr(self, name))
+        minutes = ("temporary_minutes", "watchdog_minutes")
+        _not_negative("train", self, ("num_epochs", "num_steps", "permanent_every", *minutes))
+        _one_of("train.gradient_dtype", self.gradient_dtype, GRADIENT_DTYPES)
+
 
 @dataclass(frozen=True)
 class NerConfig:
@@ -326,6 +334,12 @@ def _gradient_dtype(gradients: str, activations: str) -> None:
 def _positive(key: str, value: int) -> None:
     if value < 1:
         raise UserError(f"{key} is {value}: it must be at least 1")
+
+
+def _not_negative(group: str, config: object, names: Sequence[str]) -> None:
+    for name in names:
+        if getattr(config, name) < 0:
+            raise UserError(f"{group}.{name} is {getattr(config, name)}: it must be at least 0")
 
 
 def _dropout_rate(key: str, value: float) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -112,7 +113,8 @@ def _coerce(hint: Any, value: Any, key: str) -> Any:
             if int(value) == value:
                 return int(value)
         elif hint is float and not isinstance(value, bool):
-            return float(value)
+            if math.isfinite(number := float(value)):
+                return number
         elif hint is str and isinstance(value, str):
             return value
     except (KeyError, ValueError, TypeError):

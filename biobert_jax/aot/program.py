@@ -9,8 +9,8 @@ import numpy as np
 
 from biobert_jax.aot.topology import Topology
 from biobert_jax.config import PretrainConfig
-from biobert_jax.corpus.dataset.manifest import read_manifest
 from biobert_jax.corpus.dataset.records import RecordFormat
+from biobert_jax.data.folders import open_prepared
 from biobert_jax.errors import UserError
 from biobert_jax.model import loops
 from biobert_jax.model.masking import SpecialIds, num_predictions
@@ -68,10 +68,11 @@ class Program:
         frozen = () if self.format.objective == "mlm_nsp" else NSP_HEADS
         optimizer = make_optimizer(config.optimizer, num_steps, frozen=frozen)
         state = abstract_state(create_params, optimizer, mesh)
-        # Which ids are special changes nothing of what is compiled.
+        # Which ids are special, or go on a word, changes nothing of what is compiled.
         special = SpecialIds(self.format.vocab_size, cls=1, sep=2, mask=3)
+        continues = np.zeros(self.format.vocab_size, bool) if config.masking.whole_word else None
         step = jit_train_step(
-            with_dropout(inputs_of(self.format, special, config.masking)),
+            with_dropout(inputs_of(self.format, special, config.masking, continues)),
             functools.partial(pretraining_losses, graph),
             optimizer,
             learning_rate(config.optimizer, num_steps),
@@ -113,7 +114,7 @@ def make_program(
     format = RecordFormat("packed", "mlm", DEFAULT_LENGTH, DEFAULT_VOCAB_SIZE)
     folder = config.data.dir or (config.data.phases[-1].dir if config.data.phases else "")
     if folder:
-        format = read_manifest(folder).format
+        format = open_prepared(folder).format
     if max_seq_length is not None:
         format = dataclasses.replace(format, max_seq_length=max_seq_length)
     model = config.model

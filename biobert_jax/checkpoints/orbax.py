@@ -41,7 +41,7 @@ FOLDER = "checkpoints"
 PERMANENT, NORMAL, TEMPORARY = "permanent", "normal", "temporary"
 
 # Orbax logs every save at INFO and its choice of sharding files at WARNING.
-logging.getLogger("absl").setLevel(logging.ERROR)
+logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,9 @@ class CheckpointWriter:
         try:
             finishing.result()
         except Exception as error:  # whatever Orbax raises, the run must not go on unsaved
+            reason = " ".join(str(error).split())[:200]
             raise UserError(
-                f"{self._folder}: the checkpoint could not be saved ({error}): free space or "
+                f"{self._folder}: the checkpoint could not be saved ({reason}): free space or "
                 "mend the folder, and run the same command again to go on from the one before"
             ) from error
 

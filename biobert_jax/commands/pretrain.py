@@ -27,12 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, and prints the last evaluation."""
     from biobert_jax.config import PretrainConfig
+    from biobert_jax.training.distributed import is_first
     from biobert_jax.training.pretrain import pretrain
 
     config = load_config(args, PretrainConfig)
     join_processes(args)
     evaluation = pretrain(config, args.workdir, profile=args.profile)
-    if args.process_id:
+    if not is_first():
         return 0
     print(f"{args.workdir}: done" + "".join(f"  {k} {v:.4f}" for k, v in evaluation.items()))
     return 0

@@ -84,7 +84,10 @@ class ArrayData(TrainingData):
         )
 
     def _read(self, streams: Sequence[Stream], rows_each: int) -> Iterator[dict[str, np.ndarray]]:
-        yield from read_ahead(self._batches(streams, rows_each), PREFETCH)
+        try:
+            yield from read_ahead(self._batches(streams, rows_each), PREFETCH)
+        except OSError as error:
+            raise self.fault(f"{error.filename or 'reading'}: {error.strerror}") from error
 
     def _batches(
         self, streams: Sequence[Stream], rows_each: int

@@ -75,6 +75,22 @@ class TrainingData:
         """The error of a row that could not be read; `message` is the reader's."""
         return UserError(f"{self.name}: a file is corrupt ({message})")
 
+    def num_streams(self, batch_size: int, requested: int = 0, num_hosts: int = 1) -> int:
+        """The streams of the global order, see `data.order`.
+
+        Raises:
+          UserError: the files or hosts do not allow the number that is requested, or chosen.
+        """
+        streams = choose_num_streams(len(self.train), batch_size, requested)
+        if streams % num_hosts:
+            raise UserError(
+                f"{self.name}: {num_hosts} hosts cannot share {streams} streams of rows: set "
+                f"data.num_streams to a multiple of {num_hosts} that divides the batch of "
+                f"{batch_size} rows, on at least as many shards (there are {len(self.train)}; "
+                "--shards of `biobert prepare`)"
+            )
+        return streams
+
     def train_batches(
         self,
         batch_size: int,
@@ -94,12 +110,7 @@ class TrainingData:
         Yields:
           The format's features, [B / num_hosts, size], as `parse_rows` gives them.
         """
-        streams = choose_num_streams(len(self.train), batch_size, num_streams)
-        if streams % num_hosts:
-            raise UserError(
-                f"{num_hosts} hosts cannot share {streams} streams: give at least {num_hosts} "
-                "files (--shards of `biobert prepare`) and a data.batch_size they divide"
-            )
+        streams = self.num_streams(batch_size, num_streams, num_hosts)
         rows_each = batch_size // streams
         rows = [block.rows for block in self.train]
 

@@ -55,7 +55,7 @@ class RecordData(TrainingData):
         )
         try:
             yield from batches.as_numpy_iterator()
-        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+        except tf.errors.OpError as error:
             raise self.fault(error.message.splitlines()[0]) from error
 
 

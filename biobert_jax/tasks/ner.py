@@ -19,6 +19,7 @@ from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.data.order import row_order
 from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically
+from biobert_jax.model.attention_check import check_attention
 from biobert_jax.scoring import conlleval
 from biobert_jax.tasks.model_card import ner_model_card
 from biobert_jax.tasks.ner_features import NerRows, encode_words, pack_sentences
@@ -31,7 +32,7 @@ from biobert_jax.tasks.ner_model import (
     word_probabilities,
 )
 from biobert_jax.training import loop
-from biobert_jax.training.initial import initial_state
+from biobert_jax.training.initial import abstract_state, initial_state
 from biobert_jax.training.instruments import instruments
 from biobert_jax.training.optimizer import make_optimizer
 from biobert_jax.training.schedule import learning_rate
@@ -81,14 +82,17 @@ def finetune_ner(
 
     # The model on the mesh.
     mesh = make_mesh(config.mesh, heads=model.num_attention_heads)
+    check_attention(model, length)
     check_batch(mesh, config.data.batch_size, config.train.accumulation_steps)
     workdir = claim_workdir(workdir, config, num_steps)
     graph, create_params = tagger_of(model, len(labels), config.seed)
     optimizer = make_optimizer(config.optimizer, num_steps)
-    state, notes = initial_state(create_params, checkpoint, optimizer, mesh)
-    for note in notes:
-        _say(f"{config.init}: {note}")
-    state, start_step = resume(workdir, state, _say, data=data)
+    like = abstract_state(create_params, optimizer, mesh)
+    state, start_step = resume(workdir, like, _say, data=data)
+    if state is None:
+        state, notes = initial_state(create_params, checkpoint, optimizer, mesh)
+        for note in notes:
+            _say(f"{config.init}: {note}")
     fill = np.count_nonzero(rows.sequence_ids) / rows.sequence_ids.size
     _say(
         f"{len(train):,} sentences in {len(rows.input_ids):,} rows of {length} at fill {fill:.1%}, "

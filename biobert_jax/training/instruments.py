@@ -1,8 +1,8 @@
 """What a run is watched and written down with, opened and closed as one."""
 
 import contextlib
-import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,11 +13,12 @@ from biobert_jax.training.flops import chip_of, num_chips, training_flops
 from biobert_jax.training.metrics import MetricsWriter, Progress, Throughput
 from biobert_jax.training.profile import Profiler
 from biobert_jax.training.watchdog import Watchdog
+from biobert_jax.training.workdir import locked
 
 
 @contextlib.contextmanager
 def instruments(
-    workdir: str | os.PathLike,
+    workdir: Path,
     train: TrainConfig | NerTrainConfig,
     model: ModelConfig,
     *,
@@ -39,6 +40,7 @@ def instruments(
     devices = jax.devices()
     chip = chip_of(devices[0].device_kind)
     with contextlib.ExitStack() as closing:
+        closing.enter_context(locked(workdir))
         watchdog = closing.enter_context(Watchdog(train.watchdog_minutes, workdir))
         writer = CheckpointWriter(workdir, train.keep_checkpoints)
         closing.callback(writer.close)

@@ -126,7 +126,8 @@ def run(
             raise UserError(
                 f"step {step}: loss or gradient was not finite in {in_a_row} updates in a row, "
                 f"which were left out; the last good checkpoint is {save.newest()}: "
-                "lower optimizer.learning_rate, or choose a new --workdir and another seed"
+                "go on from it in a new --workdir with --config.init and a lower "
+                "optimizer.learning_rate"
             )
         if step == cadence.num_steps or _is_due(step, cadence.log_every):
             values = {name: float(value) for name, value in values.items()}

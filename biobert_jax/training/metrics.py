@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
 from tqdm import tqdm
 
 STEP_SECONDS = ("step_seconds_p50", "step_seconds_p90", "step_seconds_p99", "step_seconds_max")
@@ -49,7 +51,13 @@ class MetricsWriter:
         temporary.write_text("".join(kept), encoding="utf-8")
         os.replace(temporary, path)
         self._file = open(path, "a", encoding="utf-8", buffering=1)
-        self._events = SummaryWriter(str(Path(workdir) / "tensorboard"), purge_step=start_step + 1)
+        # Written here and now: SummaryWriter's thread dies of a full disk, and its queue then
+        # blocks whoever writes.
+        folder = Path(workdir) / "tensorboard"
+        folder.mkdir(exist_ok=True)
+        self._events = EventsWriter(str(folder / "events"))
+        # What an earlier process wrote of later steps is void.
+        self._event(start_step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Records metrics that belong to the state after `step` updates.
@@ -63,14 +71,19 @@ class MetricsWriter:
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         line = {"step": step, **dict.fromkeys(values), **finite, "time": round(time.time(), 1)}
         self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        for name, value in finite.items():
-            self._events.add_scalar(name, value, step)
+        finite.pop("batch_crc", None)  # no curve
+        scalars = [Summary.Value(tag=name, simple_value=v) for name, v in finite.items()]
+        self._event(step, summary=Summary(value=scalars))
+        self._events.flush()
 
     def close(self) -> None:
         """Flushes and closes both files."""
         if self._active:
             self._file.close()
             self._events.close()
+
+    def _event(self, step: int, **content) -> None:
+        self._events.write_event(Event(step=step, wall_time=time.time(), **content))
 
 
 class TokenCounts(NamedTuple):

@@ -23,7 +23,7 @@ NSP_HEADS = ("pooler", "nsp")
 def model_of(config: ModelConfig, seed: int) -> tuple[Any, Callable[[], dict[str, Any]]]:
     """The model's graph, and what makes its fresh parameters: a function of `seed`.
 
-    Trace the latter (`step.create_state`, or `jax.jit`); it gives a nested dict.
+    Trace the latter (`initial.initial_state`, or `jax.jit`); it gives a nested dict.
     """
     graph = nnx.split(nnx.eval_shape(lambda: BertForPreTraining(config, rngs=nnx.Rngs(0))))[0]
 

@@ -7,11 +7,11 @@ compiled when it first comes.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from biobert_jax.checkpoints.load import Checkpoint
 from biobert_jax.config import DataConfig
 from biobert_jax.data.bert_files import BertFiles
 from biobert_jax.data.folders import open_prepared
@@ -27,17 +27,18 @@ class Phase(NamedTuple):
     start_step: int
 
 
-def open_phases(config: DataConfig, checkpoint: Checkpoint | None = None) -> tuple[Phase, ...]:
+def open_phases(config: DataConfig, vocab: Path | None = None) -> tuple[Phase, ...]:
     """The rows that a config names; a run without phases is one.
 
     Args:
-      checkpoint: lends google's records its vocabulary.
+      vocab: a checkpoint's, which google's records are taken to be made with where `data.vocab`
+        names none.
 
     Raises:
       UserError: no data set there; phases of different vocabularies or objectives.
     """
     if config.files:
-        vocab = config.vocab or (checkpoint.vocab if checkpoint is not None else "")
+        vocab = config.vocab or vocab
         if not vocab:
             raise UserError(
                 "data.files needs data.vocab: give the vocab.txt that the records were made with"
@@ -46,6 +47,12 @@ def open_phases(config: DataConfig, checkpoint: Checkpoint | None = None) -> tup
         return (Phase(data, config.batch_size, 0),)
     if not config.phases:
         return (Phase(open_prepared(config.dir), config.batch_size, 0),)
+    for number, phase in enumerate(config.phases):
+        if not phase.dir:
+            raise UserError(
+                f"data.phases.{number}.dir is not set: give the folder that `biobert prepare` or "
+                "`biobert export` wrote"
+            )
     phases = tuple(Phase(open_prepared(p.dir), p.batch_size, p.start_step) for p in config.phases)
     first = phases[0].data
     for phase in phases[1:]:

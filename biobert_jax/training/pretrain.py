@@ -8,16 +8,17 @@ import sys
 import jax
 
 from biobert_jax.checkpoints import orbax
-from biobert_jax.checkpoints.load import check_same_model, load_checkpoint
+from biobert_jax.checkpoints.load import Checkpoint, check_same_model, load_checkpoint
 from biobert_jax.config import MaskingConfig, PretrainConfig
 from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.data.source import TrainingData
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
+from biobert_jax.model.attention_check import check_attention
 from biobert_jax.model.masking import SpecialIds
 from biobert_jax.training import loop
 from biobert_jax.training.heldout import heldout_evaluation
-from biobert_jax.training.initial import initial_state
+from biobert_jax.training.initial import abstract_state, initial_state
 from biobert_jax.training.inputs import MASK_NAMES, inputs_of, with_dropout
 from biobert_jax.training.instruments import instruments
 from biobert_jax.training.objective import NSP_HEADS, model_of, pretraining_losses
@@ -26,7 +27,7 @@ from biobert_jax.training.phases import data_sha256, open_phases, train_batches
 from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.sharding import check_batch, device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
-from biobert_jax.training.workdir import Saver, claim_workdir, resume
+from biobert_jax.training.workdir import Saver, claim_workdir, newest_vocab, resume
 
 
 def pretrain(
@@ -41,34 +42,39 @@ def pretrain(
       UserError: data, checkpoint or config that do not fit; see the message.
       Interrupted: a signal came; the state was saved.
     """
-    # What is read: rows and, for continued pre-training, a checkpoint of the same vocabulary.
-    checkpoint = load_checkpoint(config.init) if config.init else None
-    phases = open_phases(config.data, checkpoint)
+    # What is read: rows and, where a run begins from one, a checkpoint of the same vocabulary.
+    checkpoint, vocab = None, newest_vocab(workdir)
+    if config.init and vocab is None:
+        checkpoint = load_checkpoint(config.init)
+        vocab = checkpoint.vocab
+    phases = open_phases(config.data, vocab)
     data = phases[-1].data
     for phase in phases:
         config = _with_model_size(config, phase.data)
     if checkpoint is not None:
-        if file_sha256(checkpoint.vocab) != data.vocab_sha256:
-            raise UserError(
-                f"{data.name} was made with another vocabulary ({data.vocab_path}) than "
-                f"{config.init}: make it with {checkpoint.vocab}"
-            )
-        check_same_model(checkpoint, config.model)
+        _check_init(checkpoint, config, data)
 
     # The model on the mesh.
     mesh = make_mesh(config.mesh, heads=config.model.num_attention_heads)
     for phase in phases:
         check_batch(mesh, phase.batch_size, config.train.accumulation_steps)
+        phase.data.num_streams(phase.batch_size, config.data.num_streams, jax.process_count())
+        check_attention(config.model, phase.data.format.max_seq_length)
     num_steps = config.train.num_steps
     workdir = claim_workdir(workdir, config, num_steps)
     graph, create_params = model_of(config.model, config.seed)
     frozen = () if data.format.objective == "mlm_nsp" else NSP_HEADS
     optimizer = make_optimizer(config.optimizer, num_steps, frozen=frozen)
-    state, notes = initial_state(create_params, checkpoint, optimizer, mesh)
-    for note in notes:
-        _say(f"{config.init}: {note}")
     sha256 = data_sha256(phases)
-    state, start_step = resume(workdir, state, _say, data=sha256)
+    like = abstract_state(create_params, optimizer, mesh)
+    state, start_step = resume(workdir, like, _say, data=sha256)
+    if state is None:
+        if config.init and checkpoint is None:  # all that the workdir had was damaged
+            checkpoint = load_checkpoint(config.init)
+            _check_init(checkpoint, config, data)
+        state, notes = initial_state(create_params, checkpoint, optimizer, mesh)
+        for note in notes:
+            _say(f"{config.init}: {note}")
     num_params = sum(x.size for x in jax.tree.leaves(state.params))
     _say(
         f"{num_params / 1e6:.1f} M parameters, {jax.device_count()} {jax.default_backend()} "
@@ -141,6 +147,16 @@ def pretrain(
             **watching,
         )
     return evaluation
+
+
+def _check_init(checkpoint: Checkpoint, config: PretrainConfig, data: TrainingData) -> None:
+    """Refuses a checkpoint of another vocabulary than the data's, or of another model."""
+    if file_sha256(checkpoint.vocab) != data.vocab_sha256:
+        raise UserError(
+            f"{data.name} was made with another vocabulary ({data.vocab_path}) than "
+            f"{config.init}: make it with {checkpoint.vocab}"
+        )
+    check_same_model(checkpoint, config.model)
 
 
 def _with_model_size(config: PretrainConfig, data: TrainingData) -> PretrainConfig:

@@ -53,6 +53,10 @@ def make_mesh(
         grid = np.array(devices).reshape(slices * shape[0], *shape[1:])
     else:
         grid = mesh_utils.create_device_mesh(shape, devices)
+    # Rows are dealt to the hosts in order: so each host's devices stand together, in its order.
+    rows = grid.reshape(-1, tensor)
+    order = sorted(range(len(rows)), key=lambda row: _host_of(rows[row, 0]))
+    grid = rows[order].reshape(grid.shape)
     hosts = np.vectorize(lambda device: device.process_index)(grid).reshape(-1, tensor)
     if (hosts != hosts[:, :1]).any():
         # Each host reads rows of its own, and devices along the tensor axis share theirs.
@@ -61,6 +65,10 @@ def make_mesh(
             "devices each: lower it"
         )
     return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
+
+
+def _host_of(device: jax.Device) -> tuple[int, int]:
+    return getattr(device, "slice_index", 0), device.process_index
 
 
 def check_batch(mesh: Mesh, batch_size: int, accumulation_steps: int = 1) -> None:

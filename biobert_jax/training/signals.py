@@ -9,8 +9,9 @@ class Signals:
     """Notes signals from `listen` to the end of the `with` block.
 
     Before the first step is compiled there is nothing to save, and a handler would not run before
-    the compiler is done: until `listen`, signals do what they always do. A second SIGINT raises
-    KeyboardInterrupt at once.
+    the compiler is done: until `listen`, signals do what they always do, but for SIGUSR1, which is
+    noted. A second SIGINT raises KeyboardInterrupt at once; a second SIGTERM does nothing, since
+    schedulers send several.
 
     Attributes:
       stop: number of the signal that asks to stop; 0: none has.
@@ -23,10 +24,9 @@ class Signals:
 
     def listen(self) -> None:
         """Takes the handlers over; in the main thread only, and once."""
-        if not self._before and threading.current_thread() is threading.main_thread():
+        if signal.SIGINT not in self._before and _is_main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._note_stop)
-            self._before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._note_save)
 
     def take_save(self) -> bool:
         """True once after each SIGUSR1."""
@@ -34,6 +34,8 @@ class Signals:
         return asked
 
     def __enter__(self):
+        if _is_main_thread():
+            self._before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._note_save)
         return self
 
     def __exit__(self, *_):
@@ -48,3 +50,7 @@ class Signals:
 
     def _note_save(self, *_):
         self._save = True
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

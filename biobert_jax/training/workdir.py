@@ -1,10 +1,13 @@
 """A run's folder: its config, and the newest good checkpoint to go on from."""
 
 import dataclasses
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +21,22 @@ from biobert_jax.training import distributed
 from biobert_jax.training.sharding import abstract
 from biobert_jax.training.step import TrainState
 
-# Keys that a run may go on with changed: they decide how long it is and when it reports.
-_MAY_CHANGE = ("train.", "mesh.")
+# Keys that a run may go on with changed: how long it is and when it reports, how it is computed,
+# and where its data lie, which their hash is compared of. Then `train.gradient_dtype` is not.
+_MAY_CHANGE = (
+    "train.*",
+    "mesh.*",
+    "model.attention",
+    "model.remat",
+    "model.scan_layers",
+    "init",
+    "data.dir",
+    "data.files*",
+    "data.heldout_files*",
+    "data.vocab",
+    "data.phases.*.dir",
+)
+_MUST_NOT_CHANGE = ("train.gradient_dtype",)
 
 
 def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Path:
@@ -46,12 +63,17 @@ def _claim(workdir: Path, config: Any, num_steps: int) -> None:
     if path.exists() and saved:
         # A key that came after the run was begun had its default then.
         defaults = _flat(json.loads(to_json(type(config)())))
-        before = defaults | _flat(json.loads(path.read_text(encoding="utf-8")))
+        try:
+            before = defaults | _flat(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise UserError(
+                f"{path}: not a config ({error}): restore it, or remove it to take this command's"
+            ) from error
         now = _flat(json.loads(to_json(config)))
         changed = [
             f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
             for key in sorted(before | now)
-            if before.get(key) != now.get(key) and not key.startswith(_MAY_CHANGE)
+            if before.get(key) != now.get(key) and not _may_change(key)
         ]
         if changed:
             raise UserError(
@@ -70,15 +92,48 @@ def _claim(workdir: Path, config: Any, num_steps: int) -> None:
         raise UserError(f"--workdir {workdir}: cannot be written ({error.strerror})") from error
 
 
+@contextmanager
+def locked(workdir: Path) -> Iterator[None]:
+    """Keeps a second run out of the folder while this one is in it; process 0 speaks for all.
+
+    Raises:
+      UserError: another run is in it.
+    """
+    if not distributed.is_first():
+        yield
+        return
+    with open(workdir / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"--workdir {workdir}: another run is in it: wait for that one, or stop it"
+            ) from error
+        except OSError:
+            pass  # a file system without locks
+        yield
+
+
+def newest_vocab(workdir: str | os.PathLike) -> Path | None:
+    """The vocabulary of the newest checkpoint; None where the run has none yet."""
+    for path in orbax.checkpoints_of(workdir):
+        try:
+            return path / orbax.read_metadata(path).vocab
+        except UserError:
+            continue  # damaged: `resume` says so
+    return None
+
+
 def resume(
-    workdir: Path, state: TrainState, say: Callable[[str], None], *, data: str
-) -> tuple[TrainState, int]:
-    """The newest checkpoint of the workdir whose files are intact, or `state` and 0.
+    workdir: Path, like: TrainState, say: Callable[[str], None], *, data: str
+) -> tuple[TrainState | None, int]:
+    """The newest checkpoint of the workdir whose files are intact; None and 0 where there is none.
 
     Every process restores the one that process 0 chose. A damaged checkpoint is named through
     `say`, renamed to `<step>.damaged` and passed over.
 
     Args:
+      like: an abstract state, with the shardings to restore into.
       data: hash of the training data, as in the checkpoint's metadata.
 
     Raises:
@@ -86,10 +141,10 @@ def resume(
     """
     step = distributed.decide(lambda: _newest_good(workdir, say, data))
     if step is None:
-        return state, 0
+        return None, 0
     path = orbax.checkpoint_path(workdir, step)
-    # Each array goes straight to its place on the mesh, as in the state.
-    like = abstract(state, jax.tree.map(lambda x: x.sharding, state))
+    # Each array goes straight to its place on the mesh.
+    like = abstract(like, jax.tree.map(lambda x: x.sharding, like))
     try:
         params, rest = orbax.restore_state(path, like.params, optimizer_tree(like))
     except (ValueError, KeyError, TypeError) as error:
@@ -120,6 +175,10 @@ def _newest_good(workdir: Path, say: Callable[[str], None], data: str) -> int | 
     return None
 
 
+def _may_change(key: str) -> bool:
+    return key not in _MUST_NOT_CHANGE and any(fnmatch(key, name) for name in _MAY_CHANGE)
+
+
 def optimizer_tree(state: TrainState) -> dict[str, Any]:
     """What is saved beside the parameters."""
     return {name: value for name, value in state._asdict().items() if name != "params"}
@@ -128,6 +187,8 @@ def optimizer_tree(state: TrainState) -> dict[str, Any]:
 def _flat(values: dict, prefix: str = "") -> dict[str, Any]:
     flat = {}
     for key, value in values.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = dict(enumerate(value))
         if isinstance(value, dict):
             flat.update(_flat(value, f"{prefix}{key}."))
         else:

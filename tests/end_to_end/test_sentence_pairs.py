@@ -106,7 +106,7 @@ def test_google_files_train_as_their_folder_does_and_resume(google, tmp_path, ca
 
 def test_the_checkpoint_lends_its_vocabulary(google, pretrained_on_pairs):
     config = DataConfig(files=(f"{google}/train-*",))
-    [(data, *_)] = open_phases(config, load_checkpoint(pretrained_on_pairs))
+    [(data, *_)] = open_phases(config, load_checkpoint(pretrained_on_pairs).vocab)
     assert data.vocab_path.read_bytes() == (google / "vocab.txt").read_bytes()
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from biobert_jax.checkpoints import orbax
-from biobert_jax.config import DataConfig, ModelConfig, PretrainConfig
+from biobert_jax.config import DataConfig, MeshConfig, ModelConfig, PretrainConfig
 from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
 from biobert_jax.training.step import TrainState
-from biobert_jax.training.workdir import Saver, claim_workdir, resume
+from biobert_jax.training.workdir import Saver, claim_workdir, locked, resume
 
 
 @pytest.fixture
@@ -33,12 +33,42 @@ def test_a_key_that_came_later_had_its_default(workdir):
 
 
 def test_another_config_is_refused(workdir):
-    config = PretrainConfig(data=DataConfig(files=("x",)))
-    with pytest.raises(UserError, match="data.dir was 'data', is ''; data.files was"):
-        claim_workdir(workdir, config, 4)
-    with pytest.raises(UserError, match="seed was 0, is 1"):
-        same = PretrainConfig(data=DataConfig(dir="data"))
-        claim_workdir(workdir, dataclasses.replace(same, seed=1), 4)
+    same = PretrainConfig(data=DataConfig(dir="data"), model=ModelConfig(dtype="bfloat16"))
+    (workdir / "config.json").write_text(to_json(same))
+    claim_workdir(workdir, same, 4)
+    low = dataclasses.replace(same.train, gradient_dtype="bfloat16")
+    for changed, message in [
+        ({"seed": 1}, "seed was 0, is 1"),
+        ({"data": DataConfig(dir="data", batch_size=2)}, "data.batch_size was 32, is 2"),
+        ({"train": low}, "train.gradient_dtype was 'float32', is 'bfloat16'"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            claim_workdir(workdir, dataclasses.replace(same, **changed), 4)
+
+
+def test_where_data_lie_and_how_it_is_computed_may_change(workdir):
+    config = PretrainConfig(
+        data=DataConfig(dir="moved"),
+        model=ModelConfig(remat="full", attention="xla", scan_layers=False),
+        mesh=MeshConfig("fsdp"),
+        init="gone",
+    )
+    claim_workdir(workdir, config, 4)
+
+
+def test_a_second_run_is_kept_out(tmp_path):
+    with locked(tmp_path):
+        with pytest.raises(UserError, match="another run is in it"):
+            with locked(tmp_path):
+                pass
+    with locked(tmp_path):
+        pass
+
+
+def test_a_torn_config_is_one_line(workdir):
+    (workdir / "config.json").write_text('{"seed"')
+    with pytest.raises(UserError, match="not a config"):
+        claim_workdir(workdir, PretrainConfig(), 4)
 
 
 def state_of(step, width=3):
@@ -89,9 +119,8 @@ def test_the_newest_good_checkpoint_is_named_and_restored(saved):
 def test_without_a_good_one_it_begins_anew(saved):
     for step in (2, 4, 6):
         damage(saved / "checkpoints" / str(step))
-    fresh = state_of(0)
-    state, step = resume(saved, fresh, lambda line: None, data="rows")
-    assert step == 0 and state is fresh
+    state, step = resume(saved, state_of(0), lambda line: None, data="rows")
+    assert step == 0 and state is None
 
 
 def test_other_data_or_another_model_is_refused(saved):

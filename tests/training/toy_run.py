@@ -63,7 +63,8 @@ def run(args: argparse.Namespace) -> None:
     zero = jax.device_put(np.int32(0), everywhere)
     matrix = jax.jit(lambda: jnp.zeros((ROWS, LENGTH)), out_shardings=rows)()
     state = TrainState(zero, {"matrix": matrix}, {"sum": zero}, zero, zero)
-    state, start_step = resume(workdir, state, _say, data="toy")
+    restored, start_step = resume(workdir, state, _say, data="toy")
+    state = state if restored is None else restored
 
     def update(state, batch):
         total = batch["input_ids"].sum()
