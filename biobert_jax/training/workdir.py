@@ -60,14 +60,19 @@ def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Pa
 def _claim(workdir: Path, config: Any, num_steps: int) -> None:
     path = workdir / "config.json"
     saved = orbax.checkpoints_of(workdir)
-    if path.exists() and saved:
+    if saved and not path.exists():
+        raise UserError(
+            f"--workdir {workdir} holds checkpoints without {path.name}, so that nothing says of "
+            "which run they are: put it back, or choose another folder"
+        )
+    if saved:
         # A key that came after the run was begun had its default then.
         defaults = _flat(json.loads(to_json(type(config)())))
         try:
             before = defaults | _flat(json.loads(path.read_text(encoding="utf-8")))
         except ValueError as error:
             raise UserError(
-                f"{path}: not a config ({error}): restore it, or remove it to take this command's"
+                f"{path}: not a config ({error}): put it back as it was, or choose another folder"
             ) from error
         now = _flat(json.loads(to_json(config)))
         changed = [
@@ -191,8 +196,8 @@ def _flat(values: dict, prefix: str = "") -> dict[str, Any]:
             value = dict(enumerate(value))
         if isinstance(value, dict):
             flat.update(_flat(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
+        elif value != []:  # nothing, as where there are groups of keys instead
+            flat[f"{prefix}{key}"] = value
     return flat
 
 

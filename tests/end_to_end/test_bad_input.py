@@ -119,7 +119,7 @@ def test_config_keys_and_values(fails, data, tmp_path):
         ("seed=-1", "seed is -1"),
         ("data.dir", "write --config.data.dir=VALUE"),
         ("data.dir=gs://bucket/data", "only local paths"),
-        ("model.attention=splash", "model.attention is 'splash'"),
+        ("model.attention=flash", "model.attention is 'flash'"),
     ]:
         line = fails(pretrain_command(data, run, f"--config.{override}"))
         assert message in line, line

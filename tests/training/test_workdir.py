@@ -69,6 +69,9 @@ def test_a_torn_config_is_one_line(workdir):
     (workdir / "config.json").write_text('{"seed"')
     with pytest.raises(UserError, match="not a config"):
         claim_workdir(workdir, PretrainConfig(), 4)
+    (workdir / "config.json").unlink()
+    with pytest.raises(UserError, match="checkpoints without config.json"):
+        claim_workdir(workdir, PretrainConfig(), 4)
 
 
 def state_of(step, width=3):
