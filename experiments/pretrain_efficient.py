@@ -7,7 +7,8 @@
 Three choices were made by runs at equal compute on real abstracts, two seeds each, judged by the
 masked LM loss on held-out text at BERT's 15 % (RESULTS.md has the table, benchmarks/recipes.py
 makes it): Muon for the matrices with AdamW for the rest, 30 % hidden rather than 15 %, and no next
-sentence prediction. They were small models on two cores: what holds for BERT-base was not tried.
+sentence prediction. They were tiny models on two cores, each choice by itself: together, and for
+BERT-base, they were not tried.
 Learning rate, batch and length follow common practice; the schedule is linear, the warm-up short.
 Expected: not run here, since it needs accelerators.
 """

@@ -3,6 +3,8 @@
 XLA's cost analysis counts the body of a loop once, and a Pallas kernel's arithmetic not at all.
 Both are corrected here: the step is compiled again with loop bodies of more rounds, whose
 difference is what a round costs, and the formula's attention FLOPs are added for the kernels.
+FLOPs so corrected are those of the unrolled step to 1 %. Its bytes are fewer than the scanned
+step's, so that the correction of bytes cannot be held against anything: it is an estimate.
 """
 
 import dataclasses

@@ -148,8 +148,8 @@ def test_the_correction_of_loops_equals_the_unrolled_step(attention):
     _, unrolled = costs(False)
     assert corrected.flops == pytest.approx(unrolled.flops, rel=0.02)
     assert counted_once.flops < 0.6 * unrolled.flops
-    # Bytes differ in truth: a loop stacks what its backward pass needs, which copies it.
-    assert corrected.bytes == pytest.approx(unrolled.bytes, rel=0.5)
+    # Bytes differ in truth, nearly twofold here: a loop stacks what its backward pass needs.
+    assert corrected.bytes > unrolled.bytes > counted_once.bytes
 
 
 @pytest.mark.tpu_aot
