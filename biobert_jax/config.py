@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from biobert_jax.errors import UserError
 
-# Names of `model.attention` and `model.remat`, which the modules of those names explain.
+# Names that the modules `model.attention`, `model.feed_forward` and `model.bert` explain.
 GRADIENT_DTYPES = ("float32", "bfloat16")
 REMAT = ("none", "dots", "full")
 ATTENTION = ("auto", "xla", "fused", "splash", "cudnn", "triton")
+FEED_FORWARD = ("xla", "fused")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class ModelConfig:
     layer_norm_eps: float = 1e-12
     initializer_range: float = 0.02
     attention: str = "auto"
+    feed_forward: str = "xla"
     scan_layers: bool = True  # one layer compiled once; False unrolls them
     remat: str = "none"  # what the backward pass computes again rather than keeps
     dtype: str = "float32"  # of activations; parameters are always float32
@@ -53,6 +55,7 @@ class ModelConfig:
             )
         _one_of("model.hidden_act", self.hidden_act, ("gelu", "gelu_tanh", "relu"))
         _one_of("model.attention", self.attention, ATTENTION)
+        _one_of("model.feed_forward", self.feed_forward, FEED_FORWARD)
         _one_of("model.remat", self.remat, REMAT)
         _one_of("model.dtype", self.dtype, ("float32", "bfloat16"))
 
@@ -70,6 +73,8 @@ FUNCTION_FIELDS = (
     "hidden_act",
     "layer_norm_eps",
 )
+# What decides only how it is computed, on the devices of one run.
+COMPUTE_FIELDS = ("attention", "feed_forward", "scan_layers", "remat")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """What a compiled training step costs: memory, arithmetic, traffic, messages.
 
-XLA's cost analysis counts the body of a loop once, and a Pallas kernel's arithmetic not at all.
-Both are corrected here: the step is compiled again with loop bodies of more rounds, whose
-difference is what a round costs, and the formula's attention FLOPs are added for the kernels.
+XLA's cost analysis counts the body of a loop once, and a Pallas kernel not at all. Both are
+corrected here: the step is compiled again with loop bodies of more rounds, whose difference is
+what a round costs. For the kernels are added their FLOPs by the formula and, as if each were read
+or written once, the bytes of their inputs and outputs.
 FLOPs so corrected are those of the unrolled step to 1 %. Its bytes are fewer than the scanned
 step's, so that the correction of bytes cannot be held against anything: it is an estimate.
 """
@@ -16,12 +17,12 @@ from typing import Any
 import jax
 
 from biobert_jax.aot.flags import COMPILER_OPTIONS
-from biobert_jax.aot.hlo import Collective, collectives
+from biobert_jax.aot.hlo import Collective, collectives, kernel_bytes
 from biobert_jax.aot.program import Program
 from biobert_jax.errors import UserError
 from biobert_jax.model.attention import choose
 from biobert_jax.model.loops import LAYERS, MICRO_BATCHES
-from biobert_jax.training.flops import training_flops
+from biobert_jax.training.flops import feed_forward_flops, training_flops
 
 _DOES_NOT_FIT = re.compile(r"Used ([\d.]+)([KMG]) of ([\d.]+)([KMG]) hbm")
 _UNITS = {"K": 2**10, "M": 2**20, "G": 2**30}
@@ -33,7 +34,7 @@ class Costs:
 
     Attributes:
       flops: floating point operations.
-      bytes: read and written, as the compiler counts them: what stays on the chip is counted too.
+      bytes: read and written, as the compiler counts them: some that stay on the chip among them.
     """
 
     flops: float
@@ -66,6 +67,7 @@ class Report:
     slices: int
     layout: str
     attention: str
+    feed_forward: str
     scan_layers: bool
     remat: str
     accumulation_steps: int
@@ -119,6 +121,7 @@ def analyse(program: Program, *, costs: bool = True) -> Report:
         slices=program.topology.slices,
         layout=config.mesh.layout,
         attention=attention_of(program),
+        feed_forward=config.model.feed_forward,
         scan_layers=config.model.scan_layers,
         remat=config.model.remat,
         accumulation_steps=config.train.accumulation_steps,
@@ -165,11 +168,11 @@ def step_costs(program: Program, compiled: Any) -> Costs:
     # The body of the micro-batches' loop, counted once, has the body of a layer in it.
     total = once + layer * (layers - 1)
     total += (micro_batch + layer * (layers - 1)) * (micro_batches - 1)
-    return total + Costs(_kernel_flops(program), 0)
+    return total + Costs(_kernel_flops(program), kernel_bytes(compiled.as_text()))
 
 
 def counted(compiled: Any) -> Costs:
-    """The compiler's own analysis."""
+    """The compiler's own analysis: loops once, kernels not at all."""
     analysis = compiled.cost_analysis()
     return Costs(analysis["flops"], analysis["bytes accessed"])
 
@@ -198,13 +201,14 @@ def _round(program: Program, once: Costs, loop: str, rounds: int) -> Costs:
 
 
 def _kernel_flops(program: Program) -> float:
-    """What the formula gives for attention, where that runs in a Pallas kernel."""
-    if attention_of(program) == "xla":
-        return 0.0
-    length = program.format.max_seq_length
-    return program.rows_per_chip * training_flops(
-        program.config.model, tokens=0, squared_lengths=length**2, predictions=0
-    )
+    """What the formula gives for the parts of a layer that run in Pallas kernels."""
+    model, length = program.config.model, program.format.max_seq_length
+    flops = 0.0
+    if attention_of(program) != "xla":
+        flops += training_flops(model, tokens=0, squared_lengths=length**2, predictions=0)
+    if model.feed_forward == "fused":
+        flops += feed_forward_flops(model, length)
+    return program.rows_per_chip * flops
 
 
 def _memory(compiled: Any) -> int:

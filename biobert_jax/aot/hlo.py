@@ -1,4 +1,4 @@
-"""What is read from a compiled program's text: the collectives, and how often loops run them."""
+"""What a compiled program's text tells of collectives and kernels, as often as loops run them."""
 
 import re
 from collections import Counter
@@ -11,6 +11,7 @@ _SIZES |= {"s32": 4, "u32": 4, "f64": 8, "s64": 8, "u64": 8, "c64": 8}
 
 _COMPUTATION = re.compile(r"^(?:ENTRY )?%?([\w.\-]+) \(.*\) -> .* \{$")
 _INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.\-]+) = (.*?) ([a-z][\w\-]*)\((.*)$")
+_KERNEL = 'custom_call_target="tpu_custom_call"'
 _CALLED = re.compile(
     r"(?:calls|to_apply|body|condition|branch_computations)=(?:\{([^}]*)\}|(%?[\w.\-]+))"
 )
@@ -53,14 +54,34 @@ def collectives(text: str) -> list[Collective]:
             key = kind, operation.endswith("-start") or wrapped or "async" in name
             size = _bytes(result)
             if operation.endswith("-start"):  # its result holds the operands too
-                names = re.findall(r"%([\w.\-]+)", rest.split(")")[0])
-                size -= sum(_bytes(types.get(name, "")) for name in names)
+                size -= _operand_bytes(rest, types)
             elif kind == "reduce-scatter":
-                names = re.findall(r"%([\w.\-]+)", rest.split(")")[0])
-                size = sum(_bytes(types.get(name, "")) for name in names)
+                size = _operand_bytes(rest, types)
             counts[key] += times[computation]
             sizes[key] += size * times[computation]
     return [Collective(k, counts[k, a], sizes[k, a], a) for k, a in sorted(counts)]
+
+
+def kernel_bytes(text: str) -> int:
+    """Bytes that Pallas kernels read and write: their operands and results, each once.
+
+    XLA's cost analysis counts nothing for them.
+    """
+    instructions, entry = _read(text)
+    times = _times_run(instructions, entry)
+    total = 0
+    for computation, lines in instructions.items():
+        types = {name: result for name, result, _, _ in lines}
+        for _, result, operation, rest in lines:
+            if operation == "custom-call" and _KERNEL in rest:
+                size = _bytes(result) + _operand_bytes(rest, types)
+                total += size * times[computation]
+    return total
+
+
+def _operand_bytes(rest: str, types: dict[str, str]) -> int:
+    names = re.findall(r"%([\w.\-]+)", rest.split(")")[0])
+    return sum(_bytes(types.get(name, "")) for name in names)
 
 
 def _read(text: str) -> tuple[dict[str, list[tuple[str, str, str, str]]], str]:

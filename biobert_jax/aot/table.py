@@ -14,6 +14,7 @@ def table(report: Report, chip: Chip) -> str:
             f"{report.rows_per_chip:g} rows of {report.max_seq_length} a chip"
             + (f" in {report.accumulation_steps} parts" if report.accumulation_steps > 1 else "")
             + f", layout {report.layout}, attention {report.attention}, "
+            f"feed-forward {report.feed_forward}, "
             f"{'scanned' if report.scan_layers else 'unrolled'} layers, remat {report.remat}, "
             f"gradients in {report.gradient_dtype}",
         ),

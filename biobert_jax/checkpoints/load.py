@@ -1,7 +1,7 @@
 """Opens a checkpoint of any format, and fits its parameters to a model."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from biobert_jax.checkpoints import huggingface, orbax
 from biobert_jax.checkpoints.tree import flatten, unflatten
-from biobert_jax.config import FUNCTION_FIELDS, ModelConfig
+from biobert_jax.config import COMPUTE_FIELDS, FUNCTION_FIELDS, ModelConfig
 from biobert_jax.errors import UserError
 
 
@@ -21,6 +21,7 @@ class Checkpoint:
       path: where it was found (the step's folder, for a workdir).
       format: "orbax" or "hf".
       kind: "pretraining", "ner" or "encoder" (a bare encoder).
+      model: computed as by default: a kernel that training chose for its devices may not run here.
       params: nested dict of float32 NumPy arrays, paths as in the models.
       vocab: the vocabulary file.
       unexpected: parameters that were there and that no model of ours has.
@@ -89,12 +90,14 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
             folder.unexpected,
         )
     metadata = orbax.read_metadata(path)
+    defaults = ModelConfig()
+    computed = {name: getattr(defaults, name) for name in COMPUTE_FIELDS}
     return Checkpoint(
         path,
         "orbax",
         metadata.kind,
         metadata.step,
-        metadata.model,
+        replace(metadata.model, **computed),
         orbax.restore_params(path),
         path / metadata.vocab,
         metadata.labels,

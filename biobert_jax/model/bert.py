@@ -17,8 +17,9 @@ from biobert_jax.config import ModelConfig
 from biobert_jax.model import loops
 from biobert_jax.model.attention import attention, block_columns, choose, fused
 from biobert_jax.model.dropout import dropout, fold_in
+from biobert_jax.model.feed_forward import feed_forward
 from biobert_jax.model.fused_attention import interleave
-from biobert_jax.model.layers import ACTIVATIONS, Embed, dense, layer_norm, look_up_copies
+from biobert_jax.model.layers import Embed, dense, layer_norm, look_up_copies
 from biobert_jax.model.partitioning import HEADS, HIDDEN, WIDE, constrain
 
 
@@ -96,6 +97,9 @@ class SelfAttention(nnx.Module):
         block = block_columns(x.shape[-1], x.shape[-1] // self.num_heads)
         kernel = interleave(*(part.kernel[...].astype(x.dtype) for part in parts), block)
         bias = interleave(*(part.bias[...].astype(x.dtype) for part in parts), block)
+        # Without the barrier XLA makes the product for the kernel's gradient give the three parts
+        # themselves, and copies all of the projections' gradient to that end.
+        kernel = jax.lax.optimization_barrier(kernel)
         qkv = (x.reshape(-1, x.shape[-1]) @ kernel).reshape(*x.shape[:2], -1)
         qkv = constrain(qkv, WIDE)
         return fused(qkv, bias, sequence_ids, self.num_heads, block, self.dropout_rate, seeds)
@@ -111,31 +115,24 @@ class EncoderLayer(nnx.Module):
         self.output = dense(config, config.intermediate_size, config.hidden_size, rngs=rngs)
         self.output_norm = layer_norm(config, rngs=rngs)
         self.activation = config.hidden_act
+        self.feed_forward = config.feed_forward
         self.dropout_rate = config.hidden_dropout_prob
 
     def __call__(self, x: Array, sequence_ids: Array, seeds: Array | None) -> Array:
         attended = self.attention(x, sequence_ids, _fold_in(seeds, 0))
         attended = dropout(attended, self.dropout_rate, _fold_in(seeds, 1))
         x = constrain(self.attention_norm(x + attended), HIDDEN)
-        wide = constrain(self.intermediate(x), WIDE)
-        hidden = dropout(self._narrow(wide), self.dropout_rate, _fold_in(seeds, 2))
+        hidden = feed_forward(
+            x,
+            self.intermediate.kernel[...],
+            self.intermediate.bias[...],
+            self.output.kernel[...],
+            self.output.bias[...],
+            activation=self.activation,
+            implementation=self.feed_forward,
+        )
+        hidden = dropout(hidden, self.dropout_rate, _fold_in(seeds, 2))
         return constrain(self.output_norm(x + hidden), HIDDEN)
-
-    def _narrow(self, wide: Array) -> Array:
-        """The activation and the second product.
-
-        In bfloat16 the activation is computed again for the product's gradient: on a TPU it is
-        part of both products, and never in memory.
-        """
-
-        def narrow(kernel, bias, wide):
-            hidden = ACTIVATIONS[self.activation](wide)
-            flat = hidden.reshape(-1, hidden.shape[-1]) @ kernel.astype(wide.dtype)
-            return (flat + bias.astype(wide.dtype)).reshape(*wide.shape[:-1], -1)
-
-        if wide.dtype != jnp.float32:
-            narrow = jax.checkpoint(narrow)
-        return narrow(self.output.kernel[...], self.output.bias[...], wide)
 
 
 def rematerialise(layer: Callable, remat: str) -> Callable:

@@ -32,6 +32,9 @@ def _vocabulary_forward(x, table, bias, labels):
         product, _dealt(x, table), table.astype(x.dtype), preferred_element_type=jnp.float32
     ).reshape(*x.shape[:2], -1)
     logits = (logits + bias).astype(x.dtype)
+    if x.dtype != jnp.float32:
+        # Otherwise XLA takes the sums of what was not yet rounded, and keeps that in float32 too.
+        logits = jax.lax.optimization_barrier(logits)
     wide = logits.astype(jnp.float32)
     # A sum where a look-up would do: it is read along with the others, and may be dealt over
     # devices by the vocabulary.

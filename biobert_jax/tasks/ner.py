@@ -19,7 +19,7 @@ from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.data.order import row_order
 from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically
-from biobert_jax.model.attention_check import check_attention
+from biobert_jax.model.kernel_checks import check_kernels
 from biobert_jax.scoring import conlleval
 from biobert_jax.tasks.model_card import ner_model_card
 from biobert_jax.tasks.ner_features import NerRows, encode_words, pack_sentences
@@ -82,7 +82,7 @@ def finetune_ner(
 
     # The model on the mesh.
     mesh = make_mesh(config.mesh, heads=model.num_attention_heads)
-    check_attention(model, length)
+    check_kernels(model, length)
     check_batch(mesh, config.data.batch_size, config.train.accumulation_steps)
     workdir = claim_workdir(workdir, config, num_steps)
     graph, create_params = tagger_of(model, len(labels), config.seed)

@@ -91,10 +91,16 @@ def training_flops(
       predictions: M, positions whose token is predicted; 0 without a masked LM.
     """
     hidden, layers = model.hidden_size, model.num_hidden_layers
-    matrices = 2 * tokens * layers * (4 * hidden**2 + 2 * hidden * model.intermediate_size)
+    projections = 2 * tokens * layers * 4 * hidden**2
     attention = 4 * layers * squared_lengths * hidden
     output = 2 * predictions * (hidden**2 + hidden * model.vocab_size)
-    return 3.0 * (matrices + attention + output)
+    return 3.0 * (projections + attention + output) + feed_forward_flops(model, tokens)
+
+
+def feed_forward_flops(model: ModelConfig, tokens: float) -> float:
+    """The feed-forward pairs' part of `training_flops`."""
+    pair = 2 * model.hidden_size * model.intermediate_size
+    return 3.0 * 2 * tokens * model.num_hidden_layers * pair
 
 
 def encoder_parameters(model: ModelConfig) -> int:

@@ -14,7 +14,7 @@ from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.data.source import TrainingData
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
-from biobert_jax.model.attention_check import check_attention
+from biobert_jax.model.kernel_checks import check_kernels
 from biobert_jax.model.masking import SpecialIds
 from biobert_jax.training import loop
 from biobert_jax.training.heldout import heldout_evaluation
@@ -59,7 +59,7 @@ def pretrain(
     for phase in phases:
         check_batch(mesh, phase.batch_size, config.train.accumulation_steps)
         phase.data.num_streams(phase.batch_size, config.data.num_streams, jax.process_count())
-        check_attention(config.model, phase.data.format.max_seq_length)
+        check_kernels(config.model, phase.data.format.max_seq_length)
     num_steps = config.train.num_steps
     workdir = claim_workdir(workdir, config, num_steps)
     graph, create_params = model_of(config.model, config.seed)

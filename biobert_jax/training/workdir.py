@@ -27,6 +27,7 @@ _MAY_CHANGE = (
     "train.*",
     "mesh.*",
     "model.attention",
+    "model.feed_forward",
     "model.remat",
     "model.scan_layers",
     "init",

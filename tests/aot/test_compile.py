@@ -84,6 +84,8 @@ HLO = """HloModule step
   %p = (s32[], bf16[8]{0}) parameter(0)
   %g = bf16[8]{0} get-tuple-element(%p), index=1
   %all-reduce.1 = bf16[8]{0} all-reduce(%g), replica_groups={}, to_apply=%sum
+  %k = (bf16[8]{0}, f32[4]{0}) custom-call(%g, %all-reduce.1), custom_call_target="tpu_custom_call"
+  %other = bf16[8]{0} custom-call(%g), custom_call_target="AllocateBuffer"
   ROOT %t = (s32[], bf16[8]{0}) tuple(%i, %all-reduce.1)
 }
 
@@ -107,6 +109,10 @@ def test_collectives_in_loops_count_as_often_as_they_run():
         ("all-reduce", False): (13, 12 * 16 + 400),
         ("all-gather", True): (1, 800),
     }
+
+
+def test_kernels_count_what_they_read_and_write():
+    assert hlo.kernel_bytes(HLO) == 12 * (16 + 16 + 16 + 16)
 
 
 @pytest.mark.tpu_aot

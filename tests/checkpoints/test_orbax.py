@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import pytest
 
 from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints.load import load_checkpoint
 from biobert_jax.checkpoints.orbax import NORMAL, PERMANENT, TEMPORARY, CheckpointWriter
 from biobert_jax.config import ModelConfig
 from biobert_jax.errors import UserError
@@ -56,6 +57,21 @@ def test_each_kind_is_kept_as_long_as_it_says(tmp_path, vocab):
     save(writer, vocab, 8, PERMANENT)
     assert steps(tmp_path) == [8, 7, 5, 4]
     writer.close()
+
+
+def test_how_a_run_computed_does_not_bind_who_opens_its_checkpoint(tmp_path, vocab):
+    writer = CheckpointWriter(tmp_path, keep=1)
+    chosen = ModelConfig(
+        layer_norm_eps=1e-6,
+        attention="cudnn",
+        feed_forward="fused",
+        remat="full",
+        scan_layers=False,
+    )
+    described = orbax.Metadata("pretraining", 1, chosen, "vocab.txt")
+    writer.save(described, vocab, PARAMS, {"step": jnp.int32(1)})
+    writer.close()
+    assert load_checkpoint(tmp_path).model == ModelConfig(layer_norm_eps=1e-6)
 
 
 def test_a_manifest_from_before_there_were_kinds_is_a_normal_one(tmp_path, vocab):
