@@ -184,6 +184,7 @@ class TrainConfig:
     num_steps: int = 1000
     accumulation_steps: int = 1  # micro-batches that a batch is dealt into, one after another
     gradient_dtype: str = "float32"  # in which gradients are summed over the devices
+    overlap_reductions: bool = True  # these sums beside the backward pass, on TPUs that can
     eval_every: int = 500
     eval_batches: int = 50  # held-out batches an evaluation takes at most
     checkpoint_every: int = 500

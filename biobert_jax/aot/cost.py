@@ -16,7 +16,6 @@ from typing import Any
 
 import jax
 
-from biobert_jax.aot.flags import COMPILER_OPTIONS
 from biobert_jax.aot.hlo import Collective, collectives, kernel_bytes
 from biobert_jax.aot.program import Program
 from biobert_jax.errors import UserError
@@ -102,7 +101,7 @@ def analyse(program: Program, *, costs: bool = True) -> Report:
     lowered = program.lower()
     began = time.monotonic()
     try:
-        compiled, needed = compile_lowered(lowered), None
+        compiled, needed = lowered.compile(), None
     except jax.errors.JaxRuntimeError as error:
         compiled, needed = None, _needed(error)
     seconds = time.monotonic() - began
@@ -142,11 +141,6 @@ def analyse(program: Program, *, costs: bool = True) -> Report:
         collectives=[dataclasses.asdict(message) for message in messages],
         compile_seconds=seconds,
     )
-
-
-def compile_lowered(lowered: Any) -> Any:
-    """The step compiled with the options of `flags.COMPILER_OPTIONS`."""
-    return lowered.compile(compiler_options=COMPILER_OPTIONS or None)
 
 
 def step_costs(program: Program, compiled: Any) -> Costs:
@@ -196,7 +190,7 @@ def attention_of(program: Program) -> str:
 def _round(program: Program, once: Costs, loop: str, rounds: int) -> Costs:
     """The costs of one round of a loop."""
     more = next(count for count in range(2, rounds + 1) if rounds % count == 0)
-    again = counted(compile_lowered(program.lower(**{loop: more})))
+    again = counted(program.lower(**{loop: more}).compile())
     return (again + once * -1) * (1 / (more - 1))
 
 

@@ -41,11 +41,22 @@ def collectives(text: str) -> list[Collective]:
     """The collectives of an optimised module's text, alike ones summed up."""
     instructions, entry = _read(text)
     times = _times_run(instructions, entry)
+    started = {
+        called
+        for lines in instructions.values()
+        for _, _, operation, rest in lines
+        if operation in ("call-start", "async-start")
+        for called in _called(rest)
+    }
+    any_fused = any(name.startswith("async_collective_fusion") for name in instructions)
     counts: Counter = Counter()
     sizes: Counter = Counter()
     for computation, lines in instructions.items():
-        # What a start-instruction wraps runs while others do.
-        wrapped = "async" in computation
+        # What a start-instruction wraps runs while others do; so does what is fused with them,
+        # which stands twice more, in the fusions that begin and end it.
+        wrapped = "async" in computation or computation in started
+        if not wrapped and any_fused and computation.startswith("fused_computation"):
+            continue
         types = {name: result for name, result, _, _ in lines}
         for name, result, operation, rest in lines:
             kind = operation.removesuffix("-start")

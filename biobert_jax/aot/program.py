@@ -80,6 +80,7 @@ class Program:
             like=state,
             accumulation_steps=config.train.accumulation_steps,
             gradient_dtype=config.train.gradient_dtype,
+            overlap_reductions=config.train.overlap_reductions,
         )
         batch = {
             name: jax.ShapeDtypeStruct(

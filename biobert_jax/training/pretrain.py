@@ -101,6 +101,7 @@ def pretrain(
         like=state,
         accumulation_steps=config.train.accumulation_steps,
         gradient_dtype=config.train.gradient_dtype,
+        overlap_reductions=config.train.overlap_reductions,
     )
     # Always BERT's 15 %: so the losses of runs that hide more, or whole words, can be compared.
     heldout_inputs = inputs_of(data.format, special, MaskingConfig())

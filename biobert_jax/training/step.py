@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from biobert_jax.model import loops
 from biobert_jax.model.heads import WeightedSum
 from biobert_jax.model.partitioning import ROWS, constrain
+from biobert_jax.training.compiler_options import compiler_options
 
 # (batch, key) to what the losses take: arrays whose first axis are the batch's rows.
 MakeInputs = Callable[[dict[str, Array], Array], Any]
@@ -50,6 +51,7 @@ def make_train_step(
     like: TrainState,
     accumulation_steps: int = 1,
     gradient_dtype: str = "float32",
+    overlap_reductions: bool = False,
 ) -> Callable[[TrainState, dict[str, Array]], tuple[TrainState, dict[str, Array]]]:
     """The update, compiled at its first call for each shape of batch.
 
@@ -67,6 +69,7 @@ def make_train_step(
         gradients are those of the whole batch: sums are divided by its weights.
       gradient_dtype: what the parameters are cast to before they are differentiated, and so what
         gradients are summed over the devices in.
+      overlap_reductions: with the options of `compiler_options`, where the devices have any.
 
     Returns:
       A function to the next state and float32 metrics: `loss`, each sum's mean, `grad_norm`
@@ -81,6 +84,7 @@ def make_train_step(
         like=like,
         accumulation_steps=accumulation_steps,
         gradient_dtype=gradient_dtype,
+        overlap_reductions=overlap_reductions,
     )
 
     @functools.wraps(step)
@@ -101,6 +105,7 @@ def jit_train_step(
     like: TrainState,
     accumulation_steps: int = 1,
     gradient_dtype: str = "float32",
+    overlap_reductions: bool = False,
 ) -> Any:
     """As `make_train_step`, to be called, or lowered, under `jax.set_mesh`."""
 
@@ -136,7 +141,14 @@ def jit_train_step(
         return TrainState(state.step + 1, params, opt_state, skipped, in_a_row), metrics
 
     shardings = jax.tree.map(lambda x: x.sharding, like)
-    return jax.jit(update, donate_argnums=0, out_shardings=(shardings, like.step.sharding))
+    [kind] = {device.device_kind for device in like.step.sharding.device_set}
+    options = compiler_options(kind) if overlap_reductions else {}
+    return jax.jit(
+        update,
+        donate_argnums=0,
+        out_shardings=(shardings, like.step.sharding),
+        compiler_options=options or None,
+    )
 
 
 def gradients(
