@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 
 from biobert_jax.errors import UserError
 
-# Names that the modules `model.attention`, `model.feed_forward` and `model.bert` explain.
+# Names that `model/attention.py`, `model/feed_forward.py`, `model/bert.py` (remat) and
+# `training/compiler_options.py` (overlap) explain.
 GRADIENT_DTYPES = ("float32", "bfloat16")
 REMAT = ("none", "dots", "full")
 ATTENTION = ("auto", "xla", "fused", "splash", "cudnn", "triton")
 FEED_FORWARD = ("xla", "fused")
+OVERLAP = ("auto", "always", "never")
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ class TrainConfig:
     num_steps: int = 1000
     accumulation_steps: int = 1  # micro-batches that a batch is dealt into, one after another
     gradient_dtype: str = "float32"  # in which gradients are summed over the devices
-    overlap_reductions: bool = True  # these sums beside the backward pass, on TPUs that can
+    overlap_reductions: str = "auto"  # these sums beside the backward pass, on TPUs
     eval_every: int = 500
     eval_batches: int = 50  # held-out batches an evaluation takes at most
     checkpoint_every: int = 500
@@ -200,6 +202,7 @@ class TrainConfig:
             _positive(f"train.{name}", getattr(self, name))
         _not_negative("train", self, ("permanent_every", "temporary_minutes", "watchdog_minutes"))
         _one_of("train.gradient_dtype", self.gradient_dtype, GRADIENT_DTYPES)
+        _one_of("train.overlap_reductions", self.overlap_reductions, OVERLAP)
 
 
 @dataclass(frozen=True)

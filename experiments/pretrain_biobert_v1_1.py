@@ -32,7 +32,7 @@ def get_config() -> ConfigDict:
             "dtype": "bfloat16",
             # Half the memory traffic of a TPU step, for minutes more of compiling.
             "scan_layers": False,
-            # As in the paper; set it to 0 on a TPU, whose fast attention has no dropout inside.
+            # As in the paper. On a TPU our kernel drops them too; splash cannot.
             "attention_probs_dropout_prob": 0.1,
         }
     )

@@ -30,7 +30,7 @@ def get_config() -> ConfigDict:
             "dtype": "bfloat16",
             # Half the memory traffic of a TPU step, for minutes more of compiling.
             "scan_layers": False,
-            # The TPU's fast attention has no dropout inside; that of the hidden states stays.
+            # So that any attention kernel can be chosen; that of the hidden states stays.
             "attention_probs_dropout_prob": 0.0,
         }
     )

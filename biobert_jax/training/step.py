@@ -51,7 +51,7 @@ def make_train_step(
     like: TrainState,
     accumulation_steps: int = 1,
     gradient_dtype: str = "float32",
-    overlap_reductions: bool = False,
+    overlap_reductions: str = "never",
 ) -> Callable[[TrainState, dict[str, Array]], tuple[TrainState, dict[str, Array]]]:
     """The update, compiled at its first call for each shape of batch.
 
@@ -69,7 +69,7 @@ def make_train_step(
         gradients are those of the whole batch: sums are divided by its weights.
       gradient_dtype: what the parameters are cast to before they are differentiated, and so what
         gradients are summed over the devices in.
-      overlap_reductions: with the options of `compiler_options`, where the devices have any.
+      overlap_reductions: see `compiler_options`.
 
     Returns:
       A function to the next state and float32 metrics: `loss`, each sum's mean, `grad_norm`
@@ -105,7 +105,7 @@ def jit_train_step(
     like: TrainState,
     accumulation_steps: int = 1,
     gradient_dtype: str = "float32",
-    overlap_reductions: bool = False,
+    overlap_reductions: str = "never",
 ) -> Any:
     """As `make_train_step`, to be called, or lowered, under `jax.set_mesh`."""
 
@@ -142,12 +142,11 @@ def jit_train_step(
 
     shardings = jax.tree.map(lambda x: x.sharding, like)
     [kind] = {device.device_kind for device in like.step.sharding.device_set}
-    options = compiler_options(kind) if overlap_reductions else {}
     return jax.jit(
         update,
         donate_argnums=0,
         out_shardings=(shardings, like.step.sharding),
-        compiler_options=options or None,
+        compiler_options=compiler_options(kind, overlap_reductions) or None,
     )
 
 

@@ -204,10 +204,10 @@ def test_command_writes_what_scripts_read(tmp_path, capsys):
     # The table of embeddings is a third of the gradients, and summed when all else is done. On
     # v5e sums go beside XLA's own products only.
     [
-        ("v6e:2x2", "fused", True, 0.9, 1),
-        ("v5e:2x2", "xla", True, 0.5, 1),
-        ("v5e:2x2", "fused", True, 0.2, 1),
-        ("v5e:2x2", "fused", False, 0, 0),
+        ("v6e:2x2", "fused", "auto", 0.9, 1),
+        ("v5e:2x2", "xla", "always", 0.5, 1),
+        ("v5e:2x2", "fused", "always", 0.2, 1),
+        ("v5e:2x2", "fused", "auto", 0, 0),
     ],
 )
 def test_where_chips_can_they_sum_gradients_beside_other_work(
