@@ -1,13 +1,12 @@
 """Tagged documents as one self-contained HTML page to look at, print or send to a colleague."""
 
 import colorsys
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import NamedTuple
 
 from biobert_jax.errors import UserError
+from biobert_jax.html_page import escape, page
 from biobert_jax.predict.annotations import AnnotatedDocument, Entity
 
 LOW_SCORE = 0.7  # Entities scored below this are drawn fainter, with a dotted line.
@@ -21,21 +20,8 @@ _HUES = (
     (242, 0.80, -0.03), (22, 0.40, -0.04), (52, 0.90, 0.00), (215, 0.14, -0.02),
     (196, 0.75, -0.05), (302, 0.60, -0.06), (152, 0.50, -0.07), (346, 0.65, -0.06),
 )  # fmt: skip
-# HTML cannot hold NUL, UTF-8 no lone surrogate; what replaces them keeps offsets as they are.
-_UNSHOWABLE = re.compile("[\0\ud800-\udfff]")
 
 _CSS = """
-:root { color-scheme: light dark; --page: #f4f5f7; --card: #fff; --text: #1c2127;
-  --muted: #5a6472; --line: #dde1e7; }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--text);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial,
-    sans-serif; }
-header, main { max-width: 62rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 2.25rem; }
-h1 { margin: 0; font-size: 1.75rem; line-height: 1.2; letter-spacing: -.01em; }
-h2 { margin: 2.25rem 0 .25rem; font-size: 1.2rem; }
-.subtitle { margin: .35rem 0 0; font-size: 1.05rem; color: var(--muted); }
 .summary, .note, .none { color: var(--muted); }
 .summary { margin: .75rem 0 0; font-variant-numeric: tabular-nums; }
 .note { margin: 0; font-size: .8125rem; }
@@ -78,12 +64,7 @@ th { color: var(--muted); font-size: .75rem; font-weight: 600; }
 .count { width: 1%; text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; }
 main { padding-bottom: 2.5rem; }
-@media screen and (prefers-color-scheme: dark) {
-  :root { --page: #14171b; --card: #1c2025; --text: #e3e6ea; --muted: #9ba5b1;
-    --line: #323840; }
-}
 @media print {
-  body { background: none; font-size: 10.5pt; }
   header { padding-top: 0; }
   .legend { position: static; background: none; }
   .legend .bar { max-height: none; }
@@ -147,21 +128,19 @@ def render_page(documents: Iterable[AnnotatedDocument], *, title: str, subtitle:
             (len(documents), "document"), (counts.total(), "entity"), (len(counts), "type"),
         )
     )  # fmt: skip
-    parts = [
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
-        f"<title>{_escape(title)}</title>\n<style>{_CSS}{_type_css(len(classes))}</style>\n",
-        f"</head>\n<body>\n<header>\n<h1>{_escape(title)}</h1>\n",
-        f'<p class="subtitle">{_escape(subtitle)}</p>\n' if subtitle else "",
-        f'<p class="summary">{summary}</p>\n{_note(documents)}</header>\n',
-        _legend(types, counts, classes) if types else "",
-        "<main>\n",
-        *(_card(document, classes) for document in documents),
-        "" if documents else '<p class="none">There are no documents.</p>\n',
-        _mentions(documents, types, classes) if types else "",
-        f"</main>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n",
-    ]
-    return "".join(parts)
+    subtitle = f'<p class="subtitle">{escape(subtitle)}</p>\n' if subtitle else ""
+    cards = "".join(_card(document, classes) for document in documents)
+    return page(
+        title,
+        css=_CSS + _type_css(len(classes)),
+        header=f'{subtitle}<p class="summary">{summary}</p>\n{_note(documents)}',
+        main=(_legend(types, counts, classes) if types else "")
+        + "<main>\n"
+        + (cards or '<p class="none">There are no documents.</p>\n')
+        + (_mentions(documents, types, classes) if types else "")
+        + "</main>\n",
+        script=_SCRIPT,
+    )
 
 
 def type_colors(index: int, *, dark: bool) -> TypeColors:
@@ -212,13 +191,8 @@ def _check(document: AnnotatedDocument) -> None:
         end = entity.end
 
 
-def _escape(text: str) -> str:
-    # A parser takes a bare carriage return for a line feed.
-    return escape(_UNSHOWABLE.sub("\ufffd", text)).replace("\r", "&#13;")
-
-
 def _name(type_: str) -> str:
-    return _escape(type_ or "entity")
+    return escape(type_ or "entity")
 
 
 def _plural(n: int, noun: str) -> str:
@@ -242,11 +216,11 @@ def _card(document: AnnotatedDocument, classes: dict[str, str]) -> str:
     pieces = []
     end = 0
     for entity in document.entities:
-        pieces += [_escape(document.text[end : entity.start]), _mark(entity, classes[entity.type])]
+        pieces += [escape(document.text[end : entity.start]), _mark(entity, classes[entity.type])]
         end = entity.end
-    pieces.append(_escape(document.text[end:]))
+    pieces.append(escape(document.text[end:]))
     return (
-        f'<article class="card">\n<h3>{_escape(document.id)}'
+        f'<article class="card">\n<h3>{escape(document.id)}'
         f"<span>{_plural(len(document.entities), 'entity')}</span></h3>\n"
         f'<div class="text" dir="auto">{"".join(pieces)}</div>\n</article>\n'
     )
@@ -257,7 +231,7 @@ def _mark(entity: Entity, class_: str) -> str:
     name = _name(entity.type)
     return (
         f'<mark class="{class_}{low}" data-type="{name}" title="{name} · {entity.start}–'
-        f'{entity.end} · score {entity.score:.2f}">{_escape(entity.text)}</mark>'
+        f'{entity.end} · score {entity.score:.2f}">{escape(entity.text)}</mark>'
     )
 
 
@@ -278,7 +252,7 @@ def _mentions(
     for type_ in types:
         ranked = sorted(counts[type_].items(), key=lambda item: (-item[1], item[0]))
         rows = "".join(
-            f'<tr><td dir="auto">{_escape(mention)}</td><td class="count">{n:,}</td>'
+            f'<tr><td dir="auto">{escape(mention)}</td><td class="count">{n:,}</td>'
             f'<td class="count">{num_documents[type_][mention]:,}</td></tr>\n'
             for mention, n in ranked[:MAX_MENTIONS]
         )

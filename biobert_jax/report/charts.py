@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from biobert_jax.html_page import escape
 from biobert_jax.report.series import linear_ticks, log_ticks, number, short_share, thin
-from biobert_jax.report.style import COLORS, escape
+from biobert_jax.report.style import COLORS
 
 # In the drawing's own units, which a page scales to its columns.
 WIDTH, HEIGHT = 400, 200

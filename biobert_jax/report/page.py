@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from biobert_jax import html_page
 from biobert_jax.errors import UserError
+from biobert_jax.html_page import escape
 from biobert_jax.report import charts
 from biobert_jax.report.panels import sections, swatch
 from biobert_jax.report.runs import Run
 from biobert_jax.report.series import duration, number, share, size
-from biobert_jax.report.style import COLORS, CSS, SCRIPT, escape
+from biobert_jax.report.style import COLORS, CSS, SCRIPT
 from biobert_jax.training.flops import encoder_parameters
 
 # What a run says first: label, metric, as a share.
@@ -39,21 +41,19 @@ def render_page(runs: Sequence[Run]) -> str:
         charts.TOP,
         charts.HEIGHT - charts.BOTTOM,
     ]
-    parts = [
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
-        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n<header>\n",
-        f"<h1>{escape(title)}</h1>\n",
-        _comparison_header(runs) if several else _header(runs[0]),
-        "</header>\n<main>\n",
-        _legend(runs) + _table_of_runs(runs) + _differences(runs) if several else "",
-        "" if several else _scores(runs[0]),
-        sections(runs),
-        "".join(_scores(run, run.name) for run in runs) if several else _checkpoints(runs[0]),
-        _config(runs),
-        f"</main>\n<script>{SCRIPT.replace('FRAME', str(frame))}</script>\n</body>\n</html>\n",
-    ]
-    return "".join(parts)
+    if several:
+        header = _comparison_header(runs)
+        before = _legend(runs) + _table_of_runs(runs) + _differences(runs)
+        after = "".join(_scores(run, run.name) for run in runs)
+    else:
+        header, before, after = _header(runs[0]), _scores(runs[0]), _checkpoints(runs[0])
+    return html_page.page(
+        title,
+        css=CSS,
+        header=header,
+        main=f"<main>\n{before}{sections(runs)}{after}{_config(runs)}</main>\n",
+        script=SCRIPT.replace("FRAME", str(frame)),
+    )
 
 
 def _header(run: Run) -> str:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from biobert_jax.html_page import escape
 from biobert_jax.report.charts import Line, chart
 from biobert_jax.report.runs import Run
 from biobert_jax.report.series import number, share, smooth
-from biobert_jax.report.style import escape
 
 
 class Panel(NamedTuple):

@@ -1,20 +1,7 @@
 """The page's style sheet and script, in the manner of `corpus.html`; nothing from outside."""
 
-import re
-from html import escape as escape_html
-
 # Of curves, told apart in both schemes.
 COLORS = 8
-
-# HTML cannot hold NUL and its like, UTF-8 no lone surrogate.
-_UNSHOWABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
-
-
-def escape(text: str) -> str:
-    """Text for an element or an attribute in quotes."""
-    # A parser takes a bare carriage return for a line feed.
-    return escape_html(_UNSHOWABLE.sub("\ufffd", text)).replace("\r", "&#13;")
-
 
 _LIGHT = ("#3b7dd8", "#d9660b", "#25915a", "#8b55cf", "#c9302c", "#0f8fa3", "#b8860b", "#c2408f")
 _DARK = ("#5c9bf0", "#f5934a", "#4cc38a", "#b58af0", "#ff7b72", "#3dc1d3", "#dcb13c", "#f07fc2")
@@ -25,19 +12,8 @@ def _palette(colors: tuple[str, ...]) -> str:
 
 
 CSS = f"""
-:root {{ color-scheme: light dark; --page: #f4f5f7; --card: #fff; --text: #1c2127;
-  --muted: #5a6472; --line: #dde1e7; --mark: #fdf3d0; {_palette(_LIGHT)} }}
-* {{ box-sizing: border-box; }}
-body {{ margin: 0; background: var(--page); color: var(--text);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial,
-    sans-serif; }}
-header, main {{ max-width: 62rem; margin: 0 auto; padding: 0 1.25rem; }}
-header {{ padding-top: 2.25rem; }}
+:root {{ --mark: #fdf3d0; {_palette(_LIGHT)} }}
 main {{ padding-bottom: 2.5rem; }}
-h1 {{ margin: 0; font-size: 1.75rem; line-height: 1.2; letter-spacing: -.01em;
-  overflow-wrap: anywhere; }}
-h2 {{ margin: 2.25rem 0 .25rem; font-size: 1.2rem; }}
-.subtitle {{ margin: .35rem 0 0; font-size: 1.05rem; color: var(--muted); }}
 .note {{ margin: 0 0 .9rem; font-size: .8125rem; color: var(--muted); }}
 .none {{ margin: 0; padding: 1rem 1.1rem .3rem; color: var(--muted); font-size: .875rem; }}
 .tiles {{ display: grid; grid-template-columns: repeat(2, 1fr); gap: .8rem;
@@ -102,11 +78,9 @@ details summary {{ padding: .5rem 0; cursor: pointer; font-size: .875rem; }}
   font-size: .875rem; }}
 .legend .key {{ margin-right: 1.2rem; overflow-wrap: anywhere; }}
 @media screen and (prefers-color-scheme: dark) {{
-  :root {{ --page: #14171b; --card: #1c2025; --text: #e3e6ea; --muted: #9ba5b1;
-    --line: #323840; --mark: #3a321a; {_palette(_DARK)} }}
+  :root {{ --mark: #3a321a; {_palette(_DARK)} }}
 }}
 @media print {{
-  body {{ background: none; font-size: 10.5pt; }}
   .card, tr {{ break-inside: avoid; }}
   .legend {{ position: static; }}
   .bar i {{ -webkit-print-color-adjust: exact; print-color-adjust: exact; }}

@@ -1,20 +1,16 @@
 """The report's page: one self-contained file without scripts, in the style of `predict.html`."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 from biobert_jax.corpus.dataset.manifest import Manifest
 from biobert_jax.corpus.dataset.report_plots import histogram_svg, quantile
 from biobert_jax.corpus.dataset.report_samples import Sample, Token
+from biobert_jax.html_page import escape, page
 
 # A page with more of them is of no use; corpus.json and the manifest name all.
 MAX_LISTED = 200
 MAX_TOKENS = 2048
-
-# HTML cannot hold NUL and its like, UTF-8 no lone surrogate.
-_UNSHOWABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 REASONS = {
     "superseded": "an older version of an article",
@@ -30,20 +26,9 @@ REASONS = {
 }
 
 _CSS = """
-:root { color-scheme: light dark; --page: #f4f5f7; --card: #fff; --text: #1c2127;
-  --muted: #5a6472; --line: #dde1e7; --bar: #3b7dd8; --odd: #e7f0fb; --even: #fbf0dc;
-  --special: #7a4fb5; --unknown: #c2261c; --mark: #ffe28a; }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--page); color: var(--text);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial,
-    sans-serif; }
-header, main { max-width: 62rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 2.25rem; }
+:root { --bar: #3b7dd8; --odd: #e7f0fb; --even: #fbf0dc; --special: #7a4fb5;
+  --unknown: #c2261c; --mark: #ffe28a; }
 main { padding-bottom: 2.5rem; }
-h1 { margin: 0; font-size: 1.75rem; line-height: 1.2; letter-spacing: -.01em;
-  overflow-wrap: anywhere; }
-h2 { margin: 2.25rem 0 .25rem; font-size: 1.2rem; }
-.subtitle { margin: .35rem 0 0; font-size: 1.05rem; color: var(--muted); }
 .note { margin: 0 0 .9rem; font-size: .8125rem; color: var(--muted); }
 .tiles { display: grid; grid-template-columns: repeat(2, 1fr); gap: .8rem;
   margin: 1.25rem 0 0; padding: 0; }
@@ -96,12 +81,10 @@ mark { padding: .05em .2em; border-radius: .25em; background: var(--mark); color
 mark::after { content: attr(data-input); margin-left: .4em; color: var(--special);
   font-size: .6875em; font-weight: 600; }
 @media screen and (prefers-color-scheme: dark) {
-  :root { --page: #14171b; --card: #1c2025; --text: #e3e6ea; --muted: #9ba5b1;
-    --line: #323840; --bar: #5c9bf0; --odd: #1d2d42; --even: #3a2f1b; --special: #c3a2f2;
+  :root { --bar: #5c9bf0; --odd: #1d2d42; --even: #3a2f1b; --special: #c3a2f2;
     --unknown: #ff8a80; --mark: #5e4b0c; }
 }
 @media print {
-  body { background: none; font-size: 10.5pt; }
   .card, tr { break-inside: avoid; }
   .seq, mark, svg rect, .bars i { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
 }
@@ -118,25 +101,19 @@ def render_page(
       samples: of `report_samples.read_samples`.
       title: the data set's name.
     """
-    parts = [
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
-        f"<title>{_escape(title)}</title>\n<style>{_CSS}</style>\n</head>\n<body>\n<header>\n",
-        f"<h1>{_escape(title)}</h1>\n",
-        f'<p class="subtitle">{_subtitle(manifest)}</p>\n{_tiles(summary)}</header>\n<main>\n',
+    sections = (
         _failed(manifest.failed),
         _plots(summary, manifest),
         f'<div class="columns">\n{_totals(summary, manifest)}{_dropped(summary)}</div>\n',
         _samples(samples, manifest),
         _arguments(manifest),
-        "</main>\n</body>\n</html>\n",
-    ]
-    return "".join(parts)
-
-
-def _escape(text: str) -> str:
-    # A parser takes a bare carriage return for a line feed.
-    return escape(_UNSHOWABLE.sub("\ufffd", text)).replace("\r", "&#13;")
+    )
+    return page(
+        title,
+        css=_CSS,
+        header=f'<p class="subtitle">{_subtitle(manifest)}</p>\n{_tiles(summary)}',
+        main=f"<main>\n{''.join(sections)}</main>\n",
+    )
 
 
 def _plural(count: int, noun: str) -> str:
@@ -257,7 +234,7 @@ def _totals(summary: Mapping[str, Any], manifest: Manifest) -> str:
 
 def _tokenizer(manifest: Manifest) -> str:
     tokenizer = manifest.tokenizer
-    return _escape(f"{tokenizer['kind']}, {'cased' if tokenizer['cased'] else 'uncased'}")
+    return escape(f"{tokenizer['kind']}, {'cased' if tokenizer['cased'] else 'uncased'}")
 
 
 def _dropped(summary: Mapping[str, Any]) -> str:
@@ -267,7 +244,7 @@ def _dropped(summary: Mapping[str, Any]) -> str:
     seen = summary["documents"] + sum(dropped.values())
     most = max(dropped.values())
     body = "".join(
-        f"<tr><td>{_escape(reason.replace('_', ' '))}<br><small>{REASONS.get(reason, '')}</small>"
+        f"<tr><td>{escape(reason.replace('_', ' '))}<br><small>{REASONS.get(reason, '')}</small>"
         f'</td><td class="count">{count:,}<br><small>{count / seen:.2%}</small></td>'
         f'<td><i style="width:{100 * count / most:.1f}%"></i></td></tr>\n'
         for reason, count in sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
@@ -283,7 +260,7 @@ def _failed(failed: Mapping[str, str]) -> str:
         return ""
     shown = list(failed.items())[:MAX_LISTED]
     body = "".join(
-        f"<tr><td>{_escape(name)}</td><td>{_escape(reason.removeprefix(name).lstrip(': '))}</td>"
+        f"<tr><td>{escape(name)}</td><td>{escape(reason.removeprefix(name).lstrip(': '))}</td>"
         "</tr>\n"
         for name, reason in shown
     )
@@ -332,7 +309,7 @@ def _sample(sample: Sample, length: int) -> str:
             break
     count = len(sample.sequences)
     return (
-        f'<article class="card">\n<h3>{_escape(sample.shard)}, row {sample.row:,}'
+        f'<article class="card">\n<h3>{escape(sample.shard)}, row {sample.row:,}'
         f"<span>{_plural(count, 'sequence')} · {sample.positions:,} of "
         f'{length:,} positions</span></h3>\n<div class="text" dir="auto">{" ".join(parts)}</div>\n'
         "</article>\n"
@@ -348,9 +325,9 @@ def _runs(tokens: Iterable[Token]) -> Iterable[str]:
             current = token.token_type
         # The space before a token stays out of its element.
         space = " " if token.text.startswith(" ") else ""
-        text = _escape(token.text[len(space) :])
+        text = escape(token.text[len(space) :])
         if token.kind == "masked":
-            text = f'<mark data-input="{_escape(token.replaced_by)}">{text}</mark>'
+            text = f'<mark data-input="{escape(token.replaced_by)}">{text}</mark>'
         elif token.kind in ("special", "unknown"):
             text = f'<b class="{token.kind}">{text}</b>'
         elif token.kind == "continuation":
@@ -364,17 +341,17 @@ def _arguments(manifest: Manifest) -> str:
     arguments = dict(manifest.arguments)
     inputs = list(arguments.pop("inputs", []))
     options = arguments.pop("options", {})
-    files = "".join(f"{_escape(str(path))}<br>" for path in inputs[:MAX_LISTED])
+    files = "".join(f"{escape(str(path))}<br>" for path in inputs[:MAX_LISTED])
     more = "…" if len(inputs) > MAX_LISTED else ""
     cells = {
         "inputs": f"<details><summary>{len(inputs):,} files</summary>{files}{more}</details>"
         if len(inputs) > 3
         else files,
         **{name: _value(value) for name, value in {**arguments, **options}.items()},
-        "fingerprint": _escape(manifest.fingerprint),
+        "fingerprint": escape(manifest.fingerprint),
     }
     body = "".join(
-        f'<tr><th scope="row">{_escape(name)}</th><td>{value}</td></tr>\n'
+        f'<tr><th scope="row">{escape(name)}</th><td>{value}</td></tr>\n'
         for name, value in cells.items()
     )
     return f"<section>\n<h2>Arguments</h2>\n<table>\n{body}</table>\n</section>\n"
@@ -384,5 +361,5 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (list, tuple)):
-        return _escape(", ".join(map(str, value))) or "–"
-    return _escape(str(value)) or "–"
+        return escape(", ".join(map(str, value))) or "–"
+    return escape(str(value)) or "–"
