@@ -214,7 +214,7 @@ class MeshConfig:
     """
 
     layout: str = "dp"
-    fsdp: int = 0  # size of the fsdp axis; 0: all devices that the other axes leave
+    fsdp: int = 0  # size of the fsdp axis; 0: what divides the devices, up to 16
     tensor: int = 2  # size of the tensor axis, in layout "fsdp+tp"
     slices: int = 0  # TPU slices that the data axis spans; 0: as many as there are
 

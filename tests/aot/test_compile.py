@@ -21,6 +21,7 @@ from biobert_jax.config import (
     TrainConfig,
 )
 from biobert_jax.errors import UserError
+from biobert_jax.training.sharding import make_mesh
 
 KEYS = {
     "chips",
@@ -130,6 +131,15 @@ def test_kernels_count_what_they_read_and_write():
 def test_topologies_are_counted_in_chips(name, slices, chips):
     topology = describe(name, slices)
     assert topology.num_chips == chips == len(topology.devices)
+
+
+@pytest.mark.tpu_aot
+@pytest.mark.parametrize(
+    ("fsdp", "expected"), [(0, (16, 16, 1)), (8, (32, 8, 1)), (64, (4, 64, 1))]
+)
+def test_any_part_of_a_pod_can_share_parameters(fsdp, expected):
+    mesh = make_mesh(MeshConfig("fsdp", fsdp=fsdp), describe("v5e:16x16").devices)
+    assert mesh.devices.shape == expected
 
 
 @pytest.mark.tpu_aot
