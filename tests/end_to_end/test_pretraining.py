@@ -83,7 +83,9 @@ def test_killed_for_real(pretrained, data, tmp_path):
     assert_same_result(tmp_path / "run", pretrained)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_signals_save_and_the_run_goes_on(pretrained, data, tmp_path, number):
     # Saves only at the end: what the signal saved is all there is.
     more = ["--config.train.checkpoint_every=0", "--config.train.num_steps=100000"]

@@ -38,7 +38,7 @@ def worst(found, expected):
     )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     blocks=st.integers(1, 7),
     size=st.sampled_from([128, 256]),

@@ -51,6 +51,8 @@ def assert_equal(results):
         assert result["params"] < 1e-3, (name, result)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_eight_devices_and_micro_batches_give_the_losses_of_one(tmp_path):
     results = run(tmp_path, ["fsdp, 2 micro-batches", "fsdp+tp"])
     assert_equal(results)
