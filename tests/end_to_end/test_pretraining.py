@@ -143,6 +143,7 @@ def test_eight_devices_give_the_same_losses(pretrained, data, tmp_path):
     np.testing.assert_allclose(eight, one, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_too(pretrained, data, tmp_path):
     more = ["--config.model.dtype=bfloat16", "--config.train.num_steps=4"]
     assert cli.main(pretrain_command(data, tmp_path / "run", *more)) == 0

@@ -1,5 +1,6 @@
 """The feed-forward kernel against the plain products, and what it refuses."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -26,6 +27,7 @@ def inputs(batch, length, size, inner, dtype=jnp.float32):
     return arrays, jax.random.normal(keys[5], shapes[0]).astype(dtype)
 
 
+@functools.partial(jax.jit, static_argnames=("activation", "implementation"))
 def output_and_gradients(arrays, cotangent, **options):
     output, pull_back = jax.vjp(lambda *x: feed_forward(*x, **options), *arrays)
     return output, *pull_back(cotangent)
@@ -38,11 +40,11 @@ def worst(found, expected):
     )
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
-    blocks=st.integers(1, 7),
+    blocks=st.integers(1, 5),
     size=st.sampled_from([128, 256]),
-    inner=st.sampled_from([128, 640, 896]),
+    inner=st.sampled_from([128, 640]),
     activation=st.sampled_from(["gelu", "gelu_tanh", "relu"]),
 )
 def test_fused_equals_xla(blocks, size, inner, activation):
@@ -53,7 +55,7 @@ def test_fused_equals_xla(blocks, size, inner, activation):
 
 
 def test_in_bfloat16_fused_is_nearer_to_the_truth_than_xla():
-    arrays, cotangent = inputs(4, 256, 128, 512, jnp.bfloat16)
+    arrays, cotangent = inputs(2, 128, 128, 256, jnp.bfloat16)
     truth = output_and_gradients(
         [x.astype(jnp.float32) for x in arrays], cotangent.astype("float32")
     )
