@@ -3,8 +3,10 @@
 import re
 from html import escape as escape_html
 
-# HTML cannot hold NUL, UTF-8 no lone surrogate; what replaces them keeps offsets as they are.
-_UNSHOWABLE = re.compile("[\0\ud800-\udfff]")
+# HTML cannot hold NUL, UTF-8 no lone surrogate; other control characters are kept, but frowned
+# upon. What replaces them keeps offsets as they are.
+_IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")
+_UNSHOWABLE = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 _CSS = """
 :root { color-scheme: light dark; --page: #f4f5f7; --card: #fff; --text: #1c2127;
@@ -29,10 +31,15 @@ h2 { margin: 2.25rem 0 .25rem; font-size: 1.2rem; }
 """
 
 
-def escape(text: str) -> str:
-    """Text for an element or an attribute in quotes."""
+def escape(text: str, *, exact: bool = False) -> str:
+    """Text for an element or an attribute in quotes.
+
+    Args:
+      exact: keeps every character that can be kept: of text that is given back as it came.
+    """
+    replaced = (_IMPOSSIBLE if exact else _UNSHOWABLE).sub("\ufffd", text)
     # A parser takes a bare carriage return for a line feed.
-    return escape_html(_UNSHOWABLE.sub("\ufffd", text)).replace("\r", "&#13;")
+    return escape_html(replaced).replace("\r", "&#13;")
 
 
 def page(title: str, *, css: str, header: str, main: str, script: str = "") -> str:

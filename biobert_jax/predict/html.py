@@ -1,12 +1,13 @@
 """Tagged documents as one self-contained HTML page to look at, print or send to a colleague."""
 
 import colorsys
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from biobert_jax import html_page
 from biobert_jax.errors import UserError
-from biobert_jax.html_page import escape, page
 from biobert_jax.predict.annotations import AnnotatedDocument, Entity
 
 LOW_SCORE = 0.7  # Entities scored below this are drawn fainter, with a dotted line.
@@ -20,6 +21,9 @@ _HUES = (
     (242, 0.80, -0.03), (22, 0.40, -0.04), (52, 0.90, 0.00), (215, 0.14, -0.02),
     (196, 0.75, -0.05), (302, 0.60, -0.06), (152, 0.50, -0.07), (346, 0.65, -0.06),
 )  # fmt: skip
+
+# The reader gets the documents' very characters, and offsets into them.
+_escape = functools.partial(html_page.escape, exact=True)
 
 _CSS = """
 .summary, .note, .none { color: var(--muted); }
@@ -128,9 +132,9 @@ def render_page(documents: Iterable[AnnotatedDocument], *, title: str, subtitle:
             (len(documents), "document"), (counts.total(), "entity"), (len(counts), "type"),
         )
     )  # fmt: skip
-    subtitle = f'<p class="subtitle">{escape(subtitle)}</p>\n' if subtitle else ""
+    subtitle = f'<p class="subtitle">{_escape(subtitle)}</p>\n' if subtitle else ""
     cards = "".join(_card(document, classes) for document in documents)
-    return page(
+    return html_page.page(
         title,
         css=_CSS + _type_css(len(classes)),
         header=f'{subtitle}<p class="summary">{summary}</p>\n{_note(documents)}',
@@ -192,7 +196,7 @@ def _check(document: AnnotatedDocument) -> None:
 
 
 def _name(type_: str) -> str:
-    return escape(type_ or "entity")
+    return _escape(type_ or "entity")
 
 
 def _plural(n: int, noun: str) -> str:
@@ -216,11 +220,11 @@ def _card(document: AnnotatedDocument, classes: dict[str, str]) -> str:
     pieces = []
     end = 0
     for entity in document.entities:
-        pieces += [escape(document.text[end : entity.start]), _mark(entity, classes[entity.type])]
+        pieces += [_escape(document.text[end : entity.start]), _mark(entity, classes[entity.type])]
         end = entity.end
-    pieces.append(escape(document.text[end:]))
+    pieces.append(_escape(document.text[end:]))
     return (
-        f'<article class="card">\n<h3>{escape(document.id)}'
+        f'<article class="card">\n<h3>{_escape(document.id)}'
         f"<span>{_plural(len(document.entities), 'entity')}</span></h3>\n"
         f'<div class="text" dir="auto">{"".join(pieces)}</div>\n</article>\n'
     )
@@ -231,7 +235,7 @@ def _mark(entity: Entity, class_: str) -> str:
     name = _name(entity.type)
     return (
         f'<mark class="{class_}{low}" data-type="{name}" title="{name} · {entity.start}–'
-        f'{entity.end} · score {entity.score:.2f}">{escape(entity.text)}</mark>'
+        f'{entity.end} · score {entity.score:.2f}">{_escape(entity.text)}</mark>'
     )
 
 
@@ -252,7 +256,7 @@ def _mentions(
     for type_ in types:
         ranked = sorted(counts[type_].items(), key=lambda item: (-item[1], item[0]))
         rows = "".join(
-            f'<tr><td dir="auto">{escape(mention)}</td><td class="count">{n:,}</td>'
+            f'<tr><td dir="auto">{_escape(mention)}</td><td class="count">{n:,}</td>'
             f'<td class="count">{num_documents[type_][mention]:,}</td></tr>\n'
             for mention, n in ranked[:MAX_MENTIONS]
         )
