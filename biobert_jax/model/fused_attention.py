@@ -19,6 +19,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
 
 from biobert_jax.model.dropout import keep_elements
+from biobert_jax.model.pallas import dot
 
 LANES = 128
 # Scores of a head are 1 MiB in float32 at 512: a few such arrays are what the chip has room for.
@@ -123,7 +124,7 @@ def _forward(seeds, ids, qkv, bias, context, apart, *, head_size, dropout_rate):
         probabilities = _probabilities(_of_head(query, head, head_size), key, apart, head_size)
         kept, scale = _kept(seeds, head, head_size, query.shape[1], apart.shape, dropout_rate)
         dropped = probabilities if kept is None else jnp.where(kept, probabilities * scale, 0.0)
-        mixed = _dot(dropped.astype(value.dtype), value, 1, 0)
+        mixed = dot(dropped.astype(value.dtype), value, 1, 0)
         result += _of_head(mixed, head, head_size)
     context[...] = result.astype(context.dtype)
 
@@ -138,7 +139,7 @@ def _backward(seeds, ids, qkv, bias, cotangent, gradient, sums, apart, *, head_s
             _of_head(x, head, head_size) for x in (query, key, cotangent[...])
         )
         probabilities = _probabilities(query_h, key, apart, head_size)
-        d_probabilities = _dot(d_context, value, 1, 1)
+        d_probabilities = dot(d_context, value, 1, 1)
         dropped = probabilities
         kept, scale = _kept(seeds, head, head_size, block, apart.shape, dropout_rate)
         if kept is not None:
@@ -147,9 +148,9 @@ def _backward(seeds, ids, qkv, bias, cotangent, gradient, sums, apart, *, head_s
         mean = jnp.sum(probabilities * d_probabilities, axis=1, keepdims=True)
         d_scores = probabilities * (d_probabilities - mean) * head_size**-0.5
         d_scores = d_scores.astype(dtype)
-        d_value += _dot(dropped.astype(dtype), d_context, 0, 0)
-        d_query += _dot(d_scores, key_h, 1, 0)
-        d_key += _dot(d_scores, query_h, 0, 0)
+        d_value += dot(dropped.astype(dtype), d_context, 0, 0)
+        d_query += dot(d_scores, key_h, 1, 0)
+        d_key += dot(d_scores, query_h, 0, 0)
     for number, part in enumerate((d_query, d_key, d_value)):
         columns = slice(number * block, (number + 1) * block)
         gradient[:, columns] = part.astype(gradient.dtype)
@@ -180,7 +181,7 @@ def _of_head(x, head, head_size):
 
 def _probabilities(query, key, apart, head_size):
     """Float32 softmax [length, length]; exactly 0 between sequences."""
-    scores = _dot(query, key, 1, 1) * head_size**-0.5 + apart[...]
+    scores = dot(query, key, 1, 1) * head_size**-0.5 + apart[...]
     exponentials = jnp.exp(scores - jnp.max(scores, axis=1, keepdims=True))
     return exponentials / jnp.sum(exponentials, axis=1, keepdims=True)
 
@@ -197,9 +198,3 @@ def _kept(seeds, head, head_size, block, shape, dropout_rate):
     index = (head * length + query) * length + key
     kept = keep_elements(index, seeds[row, 0], seeds[row, 1], dropout_rate)
     return kept, 1.0 / (1.0 - dropout_rate)
-
-
-def _dot(a, b, axis_a, axis_b):
-    return jax.lax.dot_general(
-        a, b, (((axis_a,), (axis_b,)), ((), ())), preferred_element_type=jnp.float32
-    )

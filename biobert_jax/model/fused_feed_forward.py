@@ -5,8 +5,8 @@ eight times a step; here twice: the first product is kept for the backward pass,
 from it never leaves the chip. Both kernels stay on the chip while the tokens pass by, and so do
 the sums of their gradients, in float32.
 
-Only for chips with one core and 128 MiB of vector memory (v5e, v6e): v4 and v5p have less, and a
-second core that the backward pass would leave idle. They are not short of bandwidth either.
+For v5e and v6e: a v4's 16 MiB of vector memory do not hold it, and of a v5p's two cores the
+backward pass would leave one idle. They are not short of bandwidth either.
 """
 
 import functools
@@ -14,10 +14,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu as pltpu
+
+from biobert_jax.model.layers import gelu_by_erf
+from biobert_jax.model.pallas import dot
 
 # Tokens at a time, and columns of the inner activations at a time, the first that divide.
 ROWS = (512, 256, 128)
@@ -25,13 +27,9 @@ _COLUMNS = (768, 512, 384, 256, 128)
 _VMEM_BYTES = 100 * 2**20
 
 
-def _gelu(x: Array) -> Array:
-    return 0.5 * x * (1.0 + jax.lax.erf(x * np.float32(np.sqrt(0.5))))
-
-
 # Of float32, by `config.hidden_act`.
 _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "gelu": _gelu,
+    "gelu": gelu_by_erf,
     "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
     "relu": lambda x: jnp.maximum(x, 0.0),
 }
@@ -164,11 +162,11 @@ def _compiler_params(semantics):
 def _forward(x, wide_kernel, wide_bias, narrow_kernel, narrow_bias, y, wide, *, activation):
     result = jnp.zeros(y.shape, jnp.float32) + narrow_bias[...]
     for columns in _parts(wide.shape[1]):
-        product = _dot(x[...], wide_kernel[:, columns], 1, 0) + wide_bias[:, columns]
+        product = dot(x[...], wide_kernel[:, columns], 1, 0) + wide_bias[:, columns]
         product = product.astype(wide.dtype)
         wide[:, columns] = product
         hidden = _ACTIVATIONS[activation](product.astype(jnp.float32)).astype(x.dtype)
-        result += _dot(hidden, narrow_kernel[columns, :], 1, 0)
+        result += dot(hidden, narrow_kernel[columns, :], 1, 0)
     y[...] = result.astype(y.dtype)
 
 
@@ -199,12 +197,12 @@ def _backward(
     d_y = cotangent[...]
     for columns in _parts(wide.shape[1]):
         hidden, pull = jax.vjp(_ACTIVATIONS[activation], wide[:, columns].astype(jnp.float32))
-        (d_wide,) = pull(_dot(d_y, narrow_kernel[columns, :], 1, 1))
+        (d_wide,) = pull(dot(d_y, narrow_kernel[columns, :], 1, 1))
         d_wide_bias[:, columns] += jnp.sum(d_wide, axis=0, keepdims=True)
         d_wide = d_wide.astype(d_y.dtype)
-        narrow_sum[columns, :] += _dot(hidden.astype(d_y.dtype), d_y, 0, 0)
-        wide_sum[:, columns] += _dot(x[...], d_wide, 0, 0)
-        result += _dot(d_wide, wide_kernel[:, columns], 1, 1)
+        narrow_sum[columns, :] += dot(hidden.astype(d_y.dtype), d_y, 0, 0)
+        wide_sum[:, columns] += dot(x[...], d_wide, 0, 0)
+        result += dot(d_wide, wide_kernel[:, columns], 1, 1)
     d_x[...] = result.astype(d_x.dtype)
     d_narrow_bias[...] += jnp.sum(d_y.astype(jnp.float32), axis=0, keepdims=True)
 
@@ -218,9 +216,3 @@ def _parts(inner):
     """Slices of the inner columns: while one part's activation is computed, the next's product."""
     columns = next((size for size in _COLUMNS if inner % size == 0), inner)
     return (slice(start, start + columns) for start in range(0, inner, columns))
-
-
-def _dot(a, b, axis_a, axis_b):
-    return jax.lax.dot_general(
-        a, b, (((axis_a,), (axis_b,)), ((), ())), preferred_element_type=jnp.float32
-    )

@@ -36,7 +36,8 @@ def check_attention(config: ModelConfig, length: int) -> float:
       The largest difference, as a share of the largest value; 0 where "xla" itself is in use.
 
     Raises:
-      UserError: they differ, or one sequence's gradient reaches another; it names the way out.
+      UserError: they differ, one sequence's gradient reaches another, or the kernel fails; it
+        names the way out.
     """
     heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
     dropping = config.attention_probs_dropout_prob > 0
@@ -58,7 +59,7 @@ def check_attention(config: ModelConfig, length: int) -> float:
         shape = (2, length, heads, size)
         return _output_and_gradients(context, [shape] * 3, config.dtype)
 
-    found = run(name)
+    found = _tried("attention", name, run)
     if any((gradient[sequence_ids != 2] != 0).any() for gradient in found[1:]):
         raise _refusal("attention", name, "lets sequences of a row see each other, unlike")
     return _compare("attention", name, found, run("xla"), config.dtype)
@@ -90,7 +91,8 @@ def check_feed_forward(config: ModelConfig) -> float:
 
         return _output_and_gradients(output, shapes, config.dtype)
 
-    return _compare("feed_forward", name, run(name), run("xla"), config.dtype)
+    found = _tried("feed_forward", name, run)
+    return _compare("feed_forward", name, found, run("xla"), config.dtype)
 
 
 def _output_and_gradients(
@@ -108,6 +110,16 @@ def _output_and_gradients(
         argnums = tuple(range(len(inputs)))
         gradients, output = jax.jit(jax.grad(loss, argnums, has_aux=True))(*inputs)
     return [np.asarray(x, np.float32) for x in (output, *gradients)]
+
+
+def _tried(part: str, name: str, run: Callable[[str], list[np.ndarray]]) -> list[np.ndarray]:
+    """`run(name)`, where a kernel that this device cannot compile or run is a line."""
+    try:
+        return run(name)
+    # What compilers and kernels raise: XLA's errors are RuntimeErrors.
+    except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise _refusal(part, name, f"fails ({first[:200]}), unlike") from error
 
 
 def _compare(part, name, found, expected, dtype) -> float:

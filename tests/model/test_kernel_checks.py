@@ -65,6 +65,18 @@ def not_a_number(x, *parameters, activation, implementation):
     return y * jnp.nan if implementation == "fused" else y
 
 
+def test_a_kernel_that_fails_is_one_line(monkeypatch):
+    def failing(*arrays, implementation, **options):
+        if implementation == "fused":
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: vmem\nProgram …")
+        return attention(*arrays, implementation=implementation)
+
+    monkeypatch.setattr(kernel_checks, "attention", failing)
+    with pytest.raises(UserError, match=r"fails \(RESOURCE_EXHAUSTED: vmem\).*to 'xla'") as error:
+        kernel_checks.check_kernels(CONFIG, 64)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("broken", [without_gradient_of_bias, not_a_number])
 def test_a_wrong_feed_forward_is_stopped(monkeypatch, broken):
     monkeypatch.setattr(kernel_checks, "feed_forward", broken)
