@@ -1,5 +1,6 @@
 """What training needs of a data set, whatever its files are; reading them is left to subclasses."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -38,7 +39,7 @@ class Block(NamedTuple):
 Stream = Callable[[], Iterator[Block]]
 
 
-class TrainingData:
+class TrainingData(ABC):
     """Rows to train and evaluate on, from wherever they come.
 
     Attributes:
@@ -133,6 +134,7 @@ class TrainingData:
                 for name, rows in batch.items()
             }
 
+    @abstractmethod
     def _read(self, streams: Sequence[Stream], rows_each: int) -> Iterator[dict[str, np.ndarray]]:
         """Batches of the next `rows_each` rows of each stream, one stream after the other.
 
@@ -144,4 +146,3 @@ class TrainingData:
         Raises:
           UserError: rows that cannot be read.
         """
-        raise NotImplementedError

@@ -1,6 +1,5 @@
 """The device mesh, and arrays on it. What lies where is said in `model/partitioning.py`."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,9 +12,9 @@ from biobert_jax.config import MeshConfig
 from biobert_jax.errors import UserError
 from biobert_jax.model.partitioning import AXES, DATA, FSDP, REPLICATED, ROWS, tree_specs
 
-# Devices that parameters are dealt over where the config does not say. Over 16, BERT-large's state
-# takes 0.3 GB a device; over 256, its matrices' pieces are four rows each, which XLA then puts
-# together by sums of whole matrices instead of gathering them.
+# Devices that parameters are dealt over at most where the config does not say. Over 16,
+# BERT-large's state takes 0.3 GB a device; over 256, its matrices' pieces are four rows each, which
+# XLA then puts together by sums of whole matrices instead of gathering them.
 _FSDP = 16
 
 
@@ -46,7 +45,7 @@ def make_mesh(
         raise UserError(
             f"mesh.tensor {tensor} does not divide model.num_attention_heads {heads}: change it"
         )
-    fsdp = 1 if config.layout == "dp" else config.fsdp or math.gcd(each // tensor, _FSDP)
+    fsdp = 1 if config.layout == "dp" else config.fsdp or _fsdp(each // tensor)
     if each % (fsdp * tensor):
         raise UserError(
             f"mesh.fsdp {fsdp} times mesh.tensor {tensor} does not divide the {each} devices of a "
@@ -73,6 +72,11 @@ def make_mesh(
             "devices each: lower it"
         )
     return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
+
+
+def _fsdp(devices: int) -> int:
+    """Of so many devices, those that share parameters where the config does not say."""
+    return max(size for size in range(1, _FSDP + 1) if devices % size == 0)
 
 
 def _host_of(device: jax.Device) -> tuple[int, int]:

@@ -237,11 +237,12 @@ def test_where_chips_can_they_sum_gradients_beside_other_work(
 
 @pytest.mark.tpu_aot
 @pytest.mark.timeout(1200)
+@pytest.mark.parametrize("topology", ["v5e:2x4", "v6e:2x4"])  # the latter with SparseCores
 @pytest.mark.parametrize("layout", ["fsdp", "fsdp+tp"])
-def test_every_layout_compiles_with_dropout_of_probabilities(layout):
+def test_every_layout_compiles_with_dropout_of_probabilities(layout, topology):
     config = mini(layout, accumulation_steps=2, hidden_size=256, num_attention_heads=4,
                   attention_probs_dropout_prob=0.1)  # fmt: skip
-    program = make_program(config, describe("v5e:2x4"), max_seq_length=LENGTH)
+    program = make_program(config, describe(topology), max_seq_length=LENGTH)
     report = analyse(program, costs=False)
     assert report.fits and report.attention == "fused"
     assert any(c["kind"] == "all-gather" for c in report.collectives)

@@ -10,11 +10,9 @@ def test_only_chips_that_overlap_get_options(overlap):
     kinds = ("cpu", "NVIDIA H200", "TPU v4", "TPU v5 lite", "TPU v5", "TPU v6 lite")
     found = [kind for kind in kinds if compiler_options(kind, overlap)]
     on_sparse_cores = ["TPU v5", "TPU v6 lite"]
-    assert (
-        found
-        == {
-            "auto": on_sparse_cores,
-            "always": ["TPU v5 lite", *on_sparse_cores],
-            "never": [],
-        }[overlap]
-    )
+    expected = {
+        "auto": on_sparse_cores,
+        "always": ["TPU v5 lite", *on_sparse_cores],
+        "never": [],
+    }
+    assert found == expected[overlap]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from biobert_jax.checkpoints import orbax
-from biobert_jax.config import DataConfig, MeshConfig, ModelConfig, PretrainConfig
+from biobert_jax.config import DataConfig, MeshConfig, ModelConfig, PretrainConfig, TrainConfig
 from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
 from biobert_jax.training.step import TrainState
@@ -49,11 +49,13 @@ def test_another_config_is_refused(workdir):
 def test_where_data_lie_and_how_it_is_computed_may_change(workdir):
     config = PretrainConfig(
         data=DataConfig(dir="moved"),
-        model=ModelConfig(remat="full", attention="xla", scan_layers=False),
+        model=ModelConfig(remat="full", attention="xla", feed_forward="fused", scan_layers=False),
+        train=TrainConfig(overlap_reductions="never"),
         mesh=MeshConfig("fsdp"),
         init="gone",
     )
     claim_workdir(workdir, config, 4)
+    assert (workdir / "config.json").read_text() == to_json(config)
 
 
 def test_a_second_run_is_kept_out(tmp_path):
