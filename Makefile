@@ -16,6 +16,11 @@ BENCH ?=
 
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip -qq --disable-pip-version-check --no-input
+# Wheels only, so that what is installed does not depend on what happens to be able to build here.
+# These are published as sources alone; --use-pep517 builds them in an environment of their own, where
+# pip would otherwise build them in ours as soon as it holds the package wheel, without their needs.
+SDISTS := promise,seqeval,docopt
+LOCKED := --use-pep517 --only-binary :all: --no-binary $(SDISTS)
 BASE := $(VENV)/.installed-base
 TEST := $(VENV)/.installed-test
 PARITY := $(VENV)/.installed-parity
@@ -98,24 +103,24 @@ $(VENV)/.created:
 # test.lock holds all of base.lock, and parity.lock all of test.lock, with the same pins.
 $(BASE): requirements/base.lock $(VENV)/.created
 	@echo "installing $< into $(VENV) (a few minutes the first time)"
-	@$(PIP) install --require-hashes -r $<
+	@$(PIP) install $(LOCKED) --require-hashes -r $<
 	@touch $@
 
 $(TEST): requirements/test.lock $(VENV)/.created
 	@echo "installing $< into $(VENV) (a few minutes the first time)"
-	@$(PIP) install --require-hashes -r $<
+	@$(PIP) install $(LOCKED) --require-hashes -r $<
 	@touch $@ $(BASE)
 
 # --no-deps because pip's hash mode would want torch, which others need, in the lock too.
 $(PARITY): requirements/parity.lock $(VENV)/.created
 	@echo "installing $< and $(TORCH) into $(VENV) (a few minutes the first time)"
-	@$(PIP) install --require-hashes --no-deps -r $<
+	@$(PIP) install $(LOCKED) --require-hashes --no-deps -r $<
 	@$(PIP) install "$(TORCH)"
 	@touch $@ $(BASE) $(TEST)
 
 $(TPU): requirements/tpu.lock $(VENV)/.created
 	@echo "installing $< into $(VENV) (a few minutes the first time)"
-	@$(PIP) install --require-hashes -r $<
+	@$(PIP) install $(LOCKED) --require-hashes -r $<
 	@touch $@ $(BASE)
 
 # Without build isolation, the package is built with the setuptools of the lock.
