@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1)
     args = parser.parse_args()
     arguments = PrepareArguments(
-        expand_inputs(args.input), args.format, args.vocab, objective=args.objective
+        expand_inputs([args.input]), args.format, args.vocab, objective=args.objective
     )
     seconds: dict[str, float] = defaultdict(float)
     counts = ReadCounts()

@@ -20,6 +20,7 @@ from biobert_jax.commands import (
     verify,
     vocab,
 )
+from biobert_jax.commands.input_options import refuse_stray_words
 from biobert_jax.errors import Interrupted, UserError
 
 VERBS = (
@@ -82,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         bare = [word for word in overrides if "=" not in word]
         if bare and hasattr(args, "config"):
             raise UserError(f"--config.{bare[0]} has no value: write --config.{bare[0]}=VALUE")
+        refuse_stray_words(args, unknown)
         if unknown or (overrides and not hasattr(args, "config")):
             raise UserError(
                 f"{args.verb} has no option {(unknown or rest)[0]}: see biobert {args.verb} --help"

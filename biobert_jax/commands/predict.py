@@ -12,13 +12,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from biobert_jax.commands.input_options import add_input
 from biobert_jax.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument("--checkpoint", required=True, metavar="CHECKPOINT")
-    parser.add_argument("--input", required=True, metavar="GLOB[,GLOB]")
+    add_input(parser)
     parser.add_argument("--input_format", choices=("text", "jsonl"), help="(by the file's name)")
     parser.add_argument(
         "--output", action="append", default=[], metavar="FILE", help=".jsonl or .html"

@@ -17,6 +17,7 @@ import importlib.util
 import os
 import sys
 
+from biobert_jax.commands.input_options import add_input
 from biobert_jax.commands.progress import StageProgress
 from biobert_jax.errors import UserError
 
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say what to read, for every verb that reads raw corpora."""
-    parser.add_argument("--input", required=True, metavar="GLOB[,GLOB]", help="the raw files")
+    add_input(parser)
     parser.add_argument(
         "--format",
         required=True,

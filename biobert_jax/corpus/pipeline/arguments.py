@@ -139,14 +139,17 @@ def _choice(option: str, value: str, known: tuple[str, ...]) -> None:
         raise UserError(f"{option} {value}: use one of {', '.join(known)}")
 
 
-def expand_inputs(patterns: str) -> tuple[str, ...]:
-    """The files that comma-separated globs match, sorted, each once.
+def expand_inputs(entries: Sequence[str]) -> tuple[str, ...]:
+    """The files that globs match, sorted, each once.
+
+    Args:
+      entries: each one or several globs, separated by commas.
 
     Raises:
       UserError: a pattern that matches no file.
     """
     files: dict[str, None] = {}
-    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
+    for pattern in filter(None, (part.strip() for e in entries for part in e.split(","))):
         matches = _match(pattern)
         if not matches:
             what = "no file matches" if glob.has_magic(pattern) else "no such file:"
