@@ -1,17 +1,23 @@
 """CoNLL-style files of words and labels: reading data sets, writing predictions."""
 
+import itertools
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from biobert_jax.corpus.readers.compressed import read_lines
 from biobert_jax.errors import UserError
+from biobert_jax.scoring.conlleval import chunks
 
-# Only these separate fields and lines. str.split() and str.splitlines() would also cut words at
-# U+0085, U+00A0 or U+2028, which occur inside words of real corpora.
+# Only these separate fields. str.split() would also cut words at U+0085, U+00A0 or U+2028, which
+# occur inside words of real corpora.
 _FIELD = re.compile(r"[^ \t\r\n\f\v]+")
+_PADDING = " \r\n\f\v"
+# `-DOCSTART- -X- O` of CoNLL-2003, `###MEDLINE:95369245` of JNLPBA and GENIA.
+_BOUNDARY = re.compile(r"-DOCSTART-$|###MEDLINE:")
 
 
 @dataclass(frozen=True)
@@ -23,38 +29,117 @@ class Sentence:
 
 
 def read_sentences(path: str | os.PathLike[str]) -> list[Sentence]:
-    """Reads a UTF-8 file with one word a line and blank lines between sentences.
+    """Reads a UTF-8 file, plain or gzip, with a word a line and blank lines between sentences.
 
-    A line's first field is the word and its last the label, so that two-column files and the four
-    columns of CoNLL-2003 both work. A line of white space, Unicode's included, is blank. Blank
-    lines may be doubled, and the last be absent; `-DOCSTART-` lines, CRLF and a byte order mark
-    are tolerated.
+    A line's first column is the word and its last the label, so that two-column files and the four
+    columns of CoNLL-2003 both work. A line with a tab is split at tabs, so that a word may hold
+    spaces; one without, at white space. A line of white space, Unicode's included, is blank. Blank
+    lines may be doubled, and the last be absent; `-DOCSTART-` and `###MEDLINE:` lines are
+    boundaries too; CRLF and a byte order mark are tolerated.
 
     Raises:
-      UserError: The file is absent, unreadable, not UTF-8 or without sentences, or a line has a
-        word but no label; the message names the file and, where there is one, the line.
+      UserError: The file is absent, unreadable, not UTF-8 or without sentences; a line has a word
+        but no label, another number of columns than the lines before, or a label that scoring
+        cannot read. The message names the file and, where there is one, the line.
     """
-    sentences = []
-    words, labels = [], []
-    for number, line in enumerate(_lines(path), 1):
-        fields = _FIELD.findall(line) if line.strip() else []
-        if not fields or fields[0] == "-DOCSTART-":
-            if words:
-                sentences.append(Sentence(tuple(words), tuple(labels)))
-                words, labels = [], []
-        elif len(fields) == 1:
-            raise UserError(
-                f"{path}:{number}: one field, {fields[0]!r}, where a word and its label were "
-                "expected; separate them by a tab or a space"
-            )
-        else:
-            words.append(fields[0])
-            labels.append(fields[-1])
-    if words:
-        sentences.append(Sentence(tuple(words), tuple(labels)))
+    sentences = [
+        Sentence(*zip(*((fields[0], fields[-1]) for fields in rows), strict=True))
+        for rows in _sentences(path, "a word and its label", num_labels=1)
+    ]
     if not sentences:
         raise UserError(f"{path}: no sentences; give a file with a word and its label on each line")
     return sentences
+
+
+def read_predictions(
+    path: str | os.PathLike[str],
+) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """Reads what `write_predictions` writes: gold and predicted labels, a tuple a sentence each.
+
+    Raises:
+      UserError: As `read_sentences`; or a line without a word and two labels.
+    """
+    rows = list(_sentences(path, "a word, its label and the predicted label", num_labels=2))
+    if not rows:
+        raise UserError(f"{path}: no predictions; give a word and two labels on each line")
+    gold, predicted = (
+        [tuple(fields[column] for fields in sentence) for sentence in rows] for column in (-2, -1)
+    )
+    return gold, predicted
+
+
+def _sentences(
+    path: str | os.PathLike[str], expected: str, num_labels: int
+) -> Iterator[list[list[str]]]:
+    """The columns of each line of each sentence; the last `num_labels` are labels."""
+    sentence: list[list[str]] = []
+    columns = first = 0
+    known: set[str] = set()  # labels that are right
+    for number, line in _lines(path):
+        fields = _fields(line)
+        if not fields or _BOUNDARY.match(fields[0]):
+            if sentence:
+                yield sentence
+                sentence = []
+            continue
+        if len(fields) <= num_labels:
+            found = "one column" if len(fields) == 1 else f"{len(fields)} columns"
+            raise UserError(
+                f"{path}:{number}: {found}, {line.strip()!r}, where {expected} were expected; "
+                "separate them by a tab or a space"
+            )
+        if columns and len(fields) != columns:
+            raise UserError(
+                f"{path}:{number}: {len(fields)} columns, where line {first} has {columns}; "
+                "separate columns by tabs where a word holds spaces"
+            )
+        if not columns:
+            columns, first = len(fields), number
+        if not fields[0]:
+            raise UserError(f"{path}:{number}: the word before {fields[-1]!r} is empty")
+        for label in set(fields[-num_labels:]) - known:
+            _check_label(label, f"{path}:{number}")
+            known.add(label)
+        sentence.append(fields)
+    if sentence:
+        yield sentence
+
+
+def _fields(line: str) -> list[str]:
+    if not line.strip():
+        return []
+    if "\t" not in line:
+        return _FIELD.findall(line)
+    # Tabs that end a line are as good as white space there.
+    return [field.strip(_PADDING) for field in line.rstrip(_PADDING + "\t").split("\t")]
+
+
+def _check_label(label: str, where: str) -> None:
+    try:
+        chunks([label])
+    except UserError:
+        raise UserError(
+            f"{where}: label {label!r} is none of B, I, O, E, S, L, U, alone or as in B-Disease: "
+            "mend the file, or check that labels are the last column"
+        ) from None
+
+
+def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    if not Path(path).exists():
+        raise UserError(f"{path}: no such file; check the path")
+    lines = read_lines(path)
+    first = next(lines, None)
+    if first is None:
+        return
+    second = next(lines, None)
+    if second is None:
+        # Old Macintosh files end lines with a carriage return alone. Splitting other files there,
+        # too, would end sentences at the `\r\r\n` that careless conversions leave behind.
+        yield from enumerate(first[1].split("\r"), 1)
+        return
+    yield first
+    yield second
+    yield from lines
 
 
 def write_predictions(
@@ -64,8 +149,9 @@ def write_predictions(
 ) -> None:
     """Writes `word gold predicted` lines, a blank line after each sentence; conlleval reads them.
 
-    The form of BioBERT's `NER_result_conll.txt`: labels without a type get `-MISC`. The file
-    appears whole or not at all, and replaces an older one.
+    The form of BioBERT's `NER_result_conll.txt`: labels without a type get `-MISC`. Columns are
+    separated by spaces, or, where a word holds one, by tabs: then it is `conlleval -d '\\t'`. The
+    file appears whole or not at all, and replaces an older one.
 
     Args:
       path: The file to write; its folder must exist.
@@ -74,16 +160,21 @@ def write_predictions(
 
     Raises:
       UserError: Numbers of sentences or labels differ (the message names the sentence, from 1),
-        a word or label is empty or holds white space, or the file cannot be written.
+        a word or label is empty or holds a tab or a line break, or the file cannot be written.
     """
     path = Path(path)
+    sentences, predicted_labels = list(sentences), list(predicted_labels)
+    columns = (column for s in sentences for column in (s.words, s.labels))
+    fields = itertools.chain.from_iterable(itertools.chain(columns, predicted_labels))
+    separator = " " if all(map(_FIELD.fullmatch, fields)) else "\t"
     # The process id keeps two runs that write the same file from sharing a temporary one.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "w", encoding="utf-8", newline="\n") as file:
             pairs = zip_longest(sentences, predicted_labels)
             for number, (sentence, predicted) in enumerate(pairs, 1):
-                file.write(_prediction_lines(sentence, predicted, f"{path}: sentence {number}"))
+                where = f"{path}: sentence {number}"
+                file.write(_prediction_lines(sentence, predicted, where, separator))
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
@@ -92,7 +183,7 @@ def write_predictions(
 
 
 def _prediction_lines(
-    sentence: Sentence | None, predicted: Sequence[str] | None, where: str
+    sentence: Sentence | None, predicted: Sequence[str] | None, where: str, separator: str
 ) -> str:
     if sentence is None or predicted is None:
         ended = "sentences" if sentence is None else "predicted labels"
@@ -106,9 +197,12 @@ def _prediction_lines(
     for word, gold, guess in zip(sentence.words, sentence.labels, predicted, strict=True):
         fields = (word, _with_type(gold), _with_type(guess))
         for text in fields:
-            if not _FIELD.fullmatch(text):
-                raise UserError(f"{where}: {text!r} is empty or holds white space; mend the input")
-        lines.append(" ".join(fields) + "\n")
+            if text.strip(_PADDING) != text or not text or "\t" in text or "\n" in text:
+                raise UserError(
+                    f"{where}: {text!r} is empty, begins or ends with white space, or holds a tab "
+                    "or a line break; mend the input"
+                )
+        lines.append(separator.join(fields) + "\n")
     return "".join(lines) + "\n"
 
 
@@ -116,50 +210,3 @@ def _with_type(label: str) -> str:
     """Adds `-MISC` to a label that has no type, for conlleval prints no line without one."""
     tag, _, type_ = label.partition("-")
     return label if not tag or tag == "O" or type_ else f"{tag}-MISC"
-
-
-def _lines(path: str | os.PathLike[str]) -> list[str]:
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; check the path") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{path}:{number}: byte 0x{data[error.start]:02x} is not UTF-8; convert the file, "
-            "for example with `iconv -f LATIN1 -t UTF-8`"
-        ) from error
-    text = text.removeprefix("\ufeff")
-    # Old Macintosh files end lines with a carriage return alone. Splitting other files there, too,
-    # would end sentences at the `\r\r\n` that careless conversions leave behind.
-    return text.split("\n" if "\n" in text else "\r")
-
-
-def read_predictions(
-    path: str | os.PathLike[str],
-) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-    """Reads what `write_predictions` writes: gold and predicted labels, a tuple a sentence each.
-
-    Raises:
-      UserError: As `read_sentences`; or a line without a word and two labels.
-    """
-    gold: list[tuple[str, ...]] = []
-    predicted: list[tuple[str, ...]] = []
-    pairs: list[tuple[str, str]] = []
-    for number, line in enumerate((*_lines(path), ""), 1):
-        fields = _FIELD.findall(line)
-        if fields and len(fields) < 3:
-            raise UserError(f"{path}:{number}: a word, its label and the predicted label expected")
-        if fields:
-            pairs.append((fields[-2], fields[-1]))
-        elif pairs:
-            gold.append(tuple(label for label, _ in pairs))
-            predicted.append(tuple(label for _, label in pairs))
-            pairs = []
-    if not gold:
-        raise UserError(f"{path}: no predictions; give a word and two labels on each line")
-    return gold, predicted

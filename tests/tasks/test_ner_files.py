@@ -1,17 +1,26 @@
 """Reading and writing CoNLL-style files, on real data sets and on files that are odd or broken."""
 
+import gzip
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from biobert_jax.errors import UserError
 from biobert_jax.scoring.conlleval import chunks
-from biobert_jax.tasks.ner_files import Sentence, read_sentences, write_predictions
+from biobert_jax.tasks.ner_files import (
+    Sentence,
+    read_predictions,
+    read_sentences,
+    write_predictions,
+)
 
-NO_WORD = " \t\r\n\f\v"
+NO_WORD = "\t\r\n\f\v"
 WORDS = st.text(
     st.characters(exclude_characters=NO_WORD, exclude_categories=["Cs"]), min_size=1, max_size=6
-).filter(lambda word: word != "-DOCSTART-" and not word.startswith("\ufeff"))
+).filter(
+    lambda word: word != "-DOCSTART-" and not word.startswith("\ufeff") and word.strip(" ") == word
+)
 LABELS = st.sampled_from(["O", "B-X", "I-X", "B-Multi-tissue_structure"])
 SENTENCES = st.lists(st.lists(st.tuples(WORDS, LABELS), min_size=1), min_size=1).map(
     lambda lists: [Sentence(*zip(*pairs, strict=True)) for pairs in lists]
@@ -57,6 +66,7 @@ def test_data_sets_have_the_published_counts(shared_data, data_set, sentences, e
         "\n\na\tO\nb\tB\n\n \t\n\nc\tO\n\n\n",
         "a\tO\nb\tB\n\u00a0\u2028 \nc\tO\n",  # Unicode's white space only: blank
         "-DOCSTART- -X- -X- O\n\na\tO\nb\tB\n-DOCSTART-\nc\tO\n",
+        "###MEDLINE:95369245\n\na\tO\nb\tB\n\n###MEDLINE:95369246\tO\n\nc\tO\n",  # JNLPBA
         "a\tO\r\nb\tB\r\n\r\nc\tO\r\n\r\n",
         "a\tO\r\r\nb\tB\r\r\n\r\r\nc\tO\r\r\n",  # converted to CRLF twice
         "a\tO\rb\tB\r\rc\tO\r",  # old Macintosh
@@ -77,12 +87,31 @@ def test_exotic_characters_stay_inside_words(tmp_path, word):
     assert read_text(tmp_path, text) == [Sentence((word, "z"), ("B-X", "O"))]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\t\n"])
+def test_a_line_with_a_tab_is_split_at_tabs_alone(tmp_path, end):
+    text = f"deep vein\tB-X{end}3 275 \tO{end}\nz O\n"
+    expected = [Sentence(("deep vein", "3 275"), ("B-X", "O")), Sentence(("z",), ("O",))]
+    assert read_text(tmp_path, text) == expected
+
+
+def test_gzip_is_read(tmp_path):
+    assert read_bytes(tmp_path, gzip.compress(b"a\tO\n")) == [Sentence(("a",), ("O",))]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"a\tO\nb\n", r"x\.tsv:2: one field, 'b'"),
-        (b"\xef\xbb\xbf\r\na\r\n", r"x\.tsv:2: one field, 'a'"),
-        (b"a\tO\n\nna\xefve\tO\n", r"x\.tsv:3: byte 0xef is not UTF-8"),
+        (b"a\tO\nb\n", r"x\.tsv:2: one column, 'b'"),
+        (b"\xef\xbb\xbf\r\na\r\n", r"x\.tsv:2: one column, 'a'"),
+        (b"a\tO\ndeep vein\n", r"x\.tsv:2: label 'vein' is none of"),
+        (b"a O\n\ndeep vein B-X\n", r"x\.tsv:3: 3 columns, where line 1 has 2"),
+        (b"a\tO\nb\tB\textra\n", r"x\.tsv:2: 3 columns, where line 1 has 2"),
+        (b"a\tO\n\tO\n", r"x\.tsv:2: the word before 'O' is empty"),
+        (b"a\tO\n\ncolitis\tB_X\n", r"x\.tsv:3: label 'B_X' is none of"),
+        (b"O\ta\n", r"x\.tsv:1: label 'a' .* labels are the last column"),
+        (b"a\tO\n\nna\xefve\tO\n", r"x\.tsv:3: not UTF-8 at byte 7 "),
+        ("a\tO\nb\tB\n".encode("utf-16"), r"x\.tsv:1: not UTF-8 .* iconv -f utf-16"),
+        (gzip.compress(b"a\tO\n" * 99)[:-9], r"x\.tsv:.*gzip data ends too early"),
         (b"", r"x\.tsv: no sentences"),
         (b"\n \n-DOCSTART- -X- O\n", r"x\.tsv: no sentences"),
     ],
@@ -95,7 +124,7 @@ def test_bad_files_are_named_with_the_line(tmp_path, data, message):
 def test_absent_files_and_folders_are_named(tmp_path):
     with pytest.raises(UserError, match=r"absent\.tsv: no such file"):
         read_sentences(tmp_path / "absent.tsv")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="[Dd]irectory|folder"):
         read_sentences(tmp_path)
 
 
@@ -108,6 +137,27 @@ def test_predictions_have_bioberts_form(tmp_path):
         b"breast B-MISC O\ncancer I-MISC B-MISC\n. O O-MISC\n\np53 B-G S-G\n\n"
     )
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_words_with_spaces_are_written_between_tabs(tmp_path):
+    path = tmp_path / "p.conll"
+    write_predictions(path, [Sentence(("deep vein", "."), ("B-X", "O"))], [["O", "B"]])
+    assert path.read_bytes() == b"deep vein\tB-X\tO\n.\tO\tB-MISC\n\n"
+    assert read_predictions(path) == ([("B-X", "O")], [("O", "B-MISC")])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a O\n", r"p:1: 2 columns, 'a O', where a word, its label and the predicted label"),
+        ("a O O\n\nb O B_X\n", r"p:3: label 'B_X' is none of"),
+        ("", "p: no predictions"),
+    ],
+)
+def test_bad_predictions_are_named_with_the_line(tmp_path, text, message):
+    (tmp_path / "p").write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_predictions(tmp_path / "p")
 
 
 @given(sentences=SENTENCES, data=st.data())
@@ -128,7 +178,8 @@ def test_written_predictions_are_read_back(tmp_path_factory, sentences, data):
         ([Sentence(("a", "b"), ("O", "O"))], [["O"]], "sentence 1: 2 words, 2 gold and 1 pred"),
         ([Sentence(("a",), ("O",))], [], "sentence 1: there are no more predicted labels"),
         ([], [["O"]], "sentence 1: there are no more sentences"),
-        ([Sentence(("a b",), ("O",))], [["O"]], "sentence 1: 'a b' is empty or holds white space"),
+        ([Sentence(("a\tb",), ("O",))], [["O"]], r"sentence 1: 'a\\tb' is .* holds a tab"),
+        ([Sentence(("a\nb",), ("O",))], [["O"]], r"sentence 1: 'a\\nb' is .* line break"),
         ([Sentence(("a",), ("O",))], [[""]], "sentence 1: '' is empty"),
     ],
 )
