@@ -239,6 +239,7 @@ def read_arrays(folder: Path) -> Any:
 
     The sums are not looked at.
     """
+    folder = folder.absolute()  # Orbax takes no other path
     checkpointer = ocp.PyTreeCheckpointer()
     tree = checkpointer.metadata(folder).item_metadata.tree
     arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), tree)
@@ -250,6 +251,7 @@ def restore_state(path: Path, params: Any, optimizer: Any) -> tuple[Any, Any]:
 
     Call `check_files` first: this does not look at the sums again.
     """
+    path = path.absolute()
     with ocp.StandardCheckpointer() as loader:
         return loader.restore(path / "params", params), loader.restore(
             path / "optimizer", optimizer

@@ -2,7 +2,9 @@
 
 import json
 import random
+from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -136,3 +138,16 @@ def test_every_flipped_bit_is_found(tmp_path, vocab):
             assert orbax.check_files(path), f"bit {place} of {file}"
         file.write_bytes(content)
     assert orbax.check_files(path) == []
+
+
+def test_a_checkpoint_is_opened_by_a_relative_path(tmp_path, vocab, monkeypatch):
+    writer = CheckpointWriter(tmp_path / "run")
+    save(writer, vocab, 3)
+    writer.close()
+    monkeypatch.chdir(tmp_path)
+    for path in ("run", "run/checkpoints/3"):
+        assert load_checkpoint(path).params["kernel"].tolist() == PARAMS["kernel"].tolist()
+    like = {"kernel": jax.ShapeDtypeStruct((2, 3), jnp.float32)}
+    step = {"step": jax.ShapeDtypeStruct((), jnp.int32)}
+    _, optimizer = orbax.restore_state(Path("run/checkpoints/3"), like, step)
+    assert optimizer["step"] == 3
