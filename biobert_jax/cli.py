@@ -21,7 +21,7 @@ from biobert_jax.commands import (
     vocab,
 )
 from biobert_jax.commands.input_options import refuse_stray_words
-from biobert_jax.errors import Interrupted, UserError
+from biobert_jax.errors import Interrupted, UserError, printable
 
 VERBS = (
     prepare,
@@ -121,5 +121,5 @@ def _is_override(word: str) -> bool:
 
 
 def _fail(message: str, code: int) -> int:
-    print(" ".join(message.split()), file=sys.stderr)
+    print(printable(" ".join(message.split())), file=sys.stderr)
     return code

@@ -25,3 +25,14 @@ class Interrupted(UserError):
     def __init__(self, message: str, exit_code: int):
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def printable(text: str) -> str:
+    """Text for a terminal: control characters and lone surrogates are written out, as \\x1b.
+
+    Names of files and words of documents come from others: a raw escape sequence in one would be
+    an order to the terminal.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from biobert_jax.errors import UserError
+from biobert_jax.errors import UserError, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +25,9 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{path}: no such folder")
     problems, summary = _verify(path)
     for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
+        print(f"error: {printable(problem)}", file=sys.stderr)
     if not problems:
-        print(summary)
+        print(printable(summary))
     return 1 if problems else 0
 
 
@@ -49,6 +49,8 @@ def _verify_prepared(path: Path) -> tuple[list[str], str]:
 
     manifest = manifests.read_manifest(path)
     problems = manifests.check_shards(path, manifest)
+    problems += manifests.check_hashes(path, manifest.files)
+    problems += manifests.find_strangers(path, manifest.shards)
     if not problems:
         problems = manifests.count_records(path, manifest)
     return problems, (

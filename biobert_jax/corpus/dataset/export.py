@@ -23,13 +23,17 @@ from typing import Any
 
 import numpy as np
 
+from biobert_jax.corpus.dataset import fields
 from biobert_jax.corpus.dataset.decode import decode_rows
 from biobert_jax.corpus.dataset.manifest import (
     SPLITS,
     Manifest,
     Shard,
+    check_records,
     check_shards,
+    find_strangers,
     read_manifest,
+    read_shards,
 )
 from biobert_jax.corpus.dataset.records import RecordFormat
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
@@ -223,12 +227,14 @@ def read_index(directory: str | os.PathLike) -> ArraysIndex:
     path = Path(directory) / NAME
     remedy = "export the data set anew"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["version"] != FORMAT_VERSION:
+        values = fields.read_object(path)
+        if values.get("version") != FORMAT_VERSION:
             raise UserError(
-                f"{path}: version {values['version']}, this program reads {FORMAT_VERSION}: "
+                f"{path}: version {values.get('version')!r}, this program reads {FORMAT_VERSION}: "
                 f"{remedy}"
             )
+        check_records(values)
+        fields.check_fields(values, {"splits": fields.COUNTS, "features": fields.OBJECT})
         index = ArraysIndex(
             RecordFormat(
                 values["record_format"],
@@ -238,7 +244,7 @@ def read_index(directory: str | os.PathLike) -> ArraysIndex:
                 values["max_predictions"],
             ),
             values["tokenizer"],
-            tuple(Shard(**part) for part in values["parts"]),
+            read_shards(values, "parts"),
         )
         splits = {s: n for s in SPLITS if (n := sum(part.rows for part in index.split(s)))}
         if values["splits"] != splits:
@@ -251,14 +257,14 @@ def read_index(directory: str | os.PathLike) -> ArraysIndex:
         raise UserError(
             f"{directory}: no arrays here ({NAME} is missing): give a folder of `biobert export`"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: not an index of `biobert export` ({error!r})") from error
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: not an index of `biobert export` ({error})") from error
     return index
 
 
 def check_parts(directory: Path, index: ArraysIndex) -> list[str]:
     """What differs between the index and the files, one line each; empty where all is well."""
-    problems = check_shards(directory, index)
+    problems = check_shards(directory, index) + find_strangers(directory, index.shards)
     if problems:
         return problems
     for part in index.shards:

@@ -3,11 +3,14 @@
 import dataclasses
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from biobert_jax.corpus.dataset.records import RecordFormat
+from biobert_jax.corpus.dataset import fields
+from biobert_jax.corpus.dataset.fields import check_fields
+from biobert_jax.corpus.dataset.records import OBJECTIVES, RECORD_FORMATS, RecordFormat
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256, write_text_atomically
@@ -15,6 +18,42 @@ from biobert_jax.files import file_sha256, write_text_atomically
 NAME = "manifest.json"
 FORMAT_VERSION = 2
 SPLITS = ("train", "heldout")
+# A file of such a name is taken for data by whoever looks into the folder.
+_DATA_SUFFIXES = (".tfrecord", ".tfrecords", ".npz")
+
+_SHARD = {
+    "name": fields.FILE_NAME,
+    "split": fields.one_of(*SPLITS),
+    "rows": fields.COUNT,
+    "bytes": fields.COUNT,
+    "sha256": fields.SHA256,
+}
+_RECORDS = {
+    "record_format": fields.one_of(*RECORD_FORMATS),
+    "objective": fields.one_of(*OBJECTIVES),
+    "max_seq_length": fields.integer(1, 65536),
+    "max_predictions": fields.integer(0, 65536),
+}
+_TOKENIZER = {
+    "file": fields.FILE_NAME,
+    "kind": fields.one_of("wordpiece", "sentencepiece"),
+    "cased": fields.FLAG,
+    "vocab_size": fields.integer(1, 2**31),
+    "sha256": fields.SHA256,
+    "special": fields.OBJECT,
+}
+_MANIFEST = {
+    "num_documents": fields.COUNT,
+    "num_sequences": fields.COUNT,
+    "num_tokens": fields.COUNT,
+    "num_rows": fields.COUNT,
+    "fill": fields.SHARE,
+    "dropped": fields.COUNTS,
+    "statistics": fields.OBJECT,
+    "arguments": fields.OBJECT,
+    "fingerprint": fields.TEXT,
+    "failed": fields.TEXTS,
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +81,7 @@ class Manifest:
     `file` (beside the manifest), `kind`, `cased`, `vocab_size`, `sha256` and the ids of the
     special tokens; `arguments` what `prepare` was called with, `fingerprint` a hash of these and
     of the files; `failed` the input files, or members of archives, left out, with the reason.
+    `files` are the SHA-256 of what describes the set (corpus.json and so on), by name.
     """
 
     num_documents: int
@@ -60,6 +100,7 @@ class Manifest:
     fingerprint: str
     failed: dict[str, str]
     shards: tuple[Shard, ...]
+    files: dict[str, str] = field(default_factory=dict)
     version: int = FORMAT_VERSION
 
     @property
@@ -105,16 +146,50 @@ def read_manifest(directory: str | os.PathLike) -> Manifest:
         )
         raise UserError(f"{directory}: no prepared data set here ({NAME} is missing): {hint}")
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values["version"] != FORMAT_VERSION:
+        values = fields.read_object(path)
+        if values.get("version") != FORMAT_VERSION:
             raise UserError(
-                f"{path}: version {values['version']}, this program reads {FORMAT_VERSION}: "
+                f"{path}: version {values.get('version')!r}, this program reads {FORMAT_VERSION}: "
                 "prepare the data set anew"
             )
-        values["shards"] = tuple(Shard(**shard) for shard in values["shards"])
-        return Manifest(**values)
-    except (ValueError, KeyError, TypeError) as error:
+        check_fields(values, _MANIFEST)
+        check_fields(values, {"files": fields.HASHES} if "files" in values else {})
+        check_records(values)
+        return Manifest(**{**values, "shards": read_shards(values, "shards")})
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path}: not a manifest of `biobert prepare` ({error})") from error
+
+
+def check_records(values: dict[str, Any]) -> None:
+    """Checks the fields that say what rows hold, and the tokenizer's.
+
+    Raises:
+      ValueError: one that is missing or out of range.
+    """
+    check_fields(values, {**_RECORDS, "tokenizer": fields.OBJECT})
+    tokenizer = values["tokenizer"]
+    check_fields(tokenizer, _TOKENIZER, "tokenizer")
+    token_id = fields.integer(0, tokenizer["vocab_size"] - 1)
+    check_fields(
+        tokenizer["special"],
+        dict.fromkeys(("pad", "unk", "cls", "sep", "mask"), token_id),
+        "tokenizer.special",
+    )
+
+
+def read_shards(values: dict[str, Any], key: str) -> tuple[Shard, ...]:
+    """The list of shards, or of parts of arrays, under a key.
+
+    Raises:
+      ValueError: an entry that is none; a name that stands twice, or that is no plain file name.
+    """
+    check_fields(values, {key: fields.LIST})
+    for number, entry in enumerate(values[key]):
+        check_fields(entry, _SHARD, f"{key}[{number}]")
+    shards = tuple(Shard(**entry) for entry in values[key])
+    if len({shard.name for shard in shards}) < len(shards):
+        raise ValueError(f"{key} has a name twice")
+    return shards
 
 
 def check_shards(directory: Path, manifest: Manifest, *, hashes: bool = True) -> list[str]:
@@ -134,12 +209,33 @@ def check_shards(directory: Path, manifest: Manifest, *, hashes: bool = True) ->
             problems.append(f"{path}: {path.stat().st_size} bytes, the manifest says {shard.bytes}")
         elif hashes and file_sha256(path) != shard.sha256:
             problems.append(f"{path}: its SHA-256 differs from the manifest's")
-    vocab = directory / manifest.tokenizer["file"]
-    if not vocab.is_file():
-        problems.append(f"{vocab}: missing")
-    elif file_sha256(vocab) != manifest.tokenizer["sha256"]:
-        problems.append(f"{vocab}: its SHA-256 differs from the manifest's")
+    vocab = {manifest.tokenizer["file"]: manifest.tokenizer["sha256"]}
+    return problems + check_hashes(directory, vocab)
+
+
+def check_hashes(directory: Path, hashes: dict[str, str]) -> list[str]:
+    """Files that are missing or whose SHA-256 is not the given one, one line each."""
+    problems = []
+    for name, sha256 in hashes.items():
+        path = directory / name
+        if not path.is_file():
+            problems.append(f"{path}: missing")
+        elif file_sha256(path) != sha256:
+            problems.append(f"{path}: its SHA-256 differs from the manifest's")
     return problems
+
+
+def find_strangers(directory: Path, shards: Iterable[Shard]) -> list[str]:
+    """Files that look like data and are none of the set's, one line each.
+
+    Who reads a folder by a pattern would take them for rows of it.
+    """
+    known = {shard.name for shard in shards}
+    return [
+        f"{path}: not in the manifest: move it elsewhere"
+        for path in sorted(directory.iterdir())
+        if path.suffix in _DATA_SUFFIXES and path.name not in known
+    ]
 
 
 def count_records(directory: Path, manifest: Manifest) -> list[str]:

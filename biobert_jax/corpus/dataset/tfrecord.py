@@ -94,10 +94,13 @@ def read_tfrecords(path: str | os.PathLike) -> Iterator[bytes]:
     """
     with open(path, "rb", buffering=1 << 20) as stream:
         number = 0
+        size = os.fstat(stream.fileno()).st_size
         while header := stream.read(12):
             length, crc = struct.unpack("<QI", header) if len(header) == 12 else (0, -1)
             if crc != _masked_crc(header[:8]):
                 raise UserError(f"{path}: record {number} is damaged at its head")
+            if length > size:  # before memory is asked for
+                raise UserError(f"{path}: ends within record {number}")
             record = stream.read(length)
             footer = stream.read(4)
             if len(record) < length or len(footer) < 4:
