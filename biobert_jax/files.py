@@ -1,10 +1,78 @@
-"""Files written whole or not at all, and their hashes."""
+"""Files and folders written whole or not at all, and their hashes."""
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike, mode: str = "wb", **options: Any) -> Iterator[IO[Any]]:
+    """Opens a file for writing that takes the place of `path` when the block ends without an error.
+
+    A reader sees the old file or the new one, never a part. What is written goes to a temporary
+    file beside it, which is flushed to the disk and renamed; after an error it is removed, and the
+    old file stays. Folders on the way are made. Rights are as umask says. A link is followed; what
+    is no regular file (a pipe, /dev/stdout) is written as it is.
+
+    Args:
+      mode: "wb", or "w" for text, which is UTF-8 unless `options` say otherwise.
+      options: as `open`'s.
+
+    Raises:
+      OSError: `path` cannot be written; EBUSY where another process is writing it.
+    """
+    if "b" not in mode:
+        options.setdefault("encoding", "utf-8")
+    path = Path(path)
+    if _is_stream(path):
+        with open(path, mode.replace("w", "a"), **options) as stream:
+            yield stream
+        return
+    path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    with _blaming(path, temporary):
+        descriptor = _open_locked(temporary, path)
+        try:
+            with open(descriptor, mode, **options) as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+                os.replace(temporary, path)  # while it is locked
+            _flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary folder that becomes `path` when the block ends without an error.
+
+    Its files are flushed to the disk, and it is renamed; after an error nothing of it stays. What
+    a killed process left of one is removed first.
+
+    Raises:
+      OSError: the folder cannot be made, or `path` is there and not an empty folder.
+    """
+    path = Path(os.path.realpath(path))
+    temporary = _temporary(path)
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for folder, _, names in os.walk(temporary):
+            for flushed in (*names, "."):
+                _flush(Path(folder, flushed))
+        os.replace(temporary, path)
+        _flush(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text_atomically(path: str | os.PathLike, text: str) -> None:
@@ -13,52 +81,101 @@ def write_text_atomically(path: str | os.PathLike, text: str) -> None:
 
 
 def write_bytes_atomically(path: str | os.PathLike, content: bytes) -> None:
-    """Writes a file under a temporary name, flushes it to the disk and renames it into place.
-
-    Folders on the way are made. A reader sees the old file or the new one, never a part. One
-    process at a time may write a path: the temporary name is always the same, so that what a
-    killed process left is overwritten.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path)
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes a whole file by `replacing`."""
+    with replacing(path) as stream:
+        stream.write(content)
 
 
 def try_to_write(path: str | os.PathLike) -> None:
-    """Finds out whether `write_bytes_atomically` could write there; leaves nothing behind.
+    """Finds out whether `replacing` could write there; leaves nothing behind.
 
     Raises:
       OSError: a folder on the way cannot be made, nothing can be written into it, or the path is
         a folder itself.
     """
     path = Path(path)
+    if _is_stream(path):
+        return
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    path = Path(os.path.realpath(path))
     missing = [folder for folder in path.parents if not folder.exists()]  # the innermost first
-    temporary = _temporary(path)
+    # Not the name that is written to: another process may be at it.
+    trial = path.with_name(f".{path.name}.try")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch()
-        temporary.unlink()
+        trial.touch()
+        trial.unlink()
     finally:
         for folder in missing:
             with contextlib.suppress(OSError):  # never made, or in use by others by now
                 folder.rmdir()
 
 
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp")
-
-
 def file_sha256(path: str | os.PathLike) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _temporary(path: Path) -> Path:
+    """Always the same name, so that what a killed process left is used up and never piles up."""
+    return path.with_name(f".{path.name}.tmp")
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path names something to write to that cannot be replaced."""
+    # Where standard output is a file, /dev/stdout is a link to it.
+    if str(path).startswith(("/dev/std", "/dev/fd/", "/proc/")):
+        return True
+    return path.exists() and not (path.is_file() or path.is_dir())
+
+
+@contextlib.contextmanager
+def _blaming(path: Path, temporary: Path) -> Iterator[None]:
+    """Errors name the file that was asked for, not one that the user never wrote."""
+    try:
+        yield
+    except OSError as error:
+        full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if full or error.filename == str(temporary):
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _open_locked(temporary: Path, path: Path) -> int:
+    """A descriptor of the temporary file, emptied, with a lock that ends with the process."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    while True:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            _lock(descriptor, path)
+            # Whoever held the lock before may have renamed the file that was opened here.
+            if temporary.exists() and os.path.samestat(os.fstat(descriptor), temporary.stat()):
+                os.ftruncate(descriptor, 0)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OSError(errno.EBUSY, "another process is writing it", str(path)) from error
+    except OSError:
+        return  # a file system without locks
+
+
+def _flush(path: Path) -> None:
+    """Makes a file, or the renaming of one in a folder, outlast a loss of power."""
+    # Not every file system can, and then there is nothing to be done.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from biobert_jax.errors import UserError
+from biobert_jax.files import replacing
 from biobert_jax.predict.annotations import AnnotatedDocument
 from biobert_jax.predict.html import render_page
 from biobert_jax.predict.tagger import RawDocument
@@ -67,23 +68,18 @@ def to_json_line(document: AnnotatedDocument) -> str:
 
 
 def write_documents(path: Path, documents: Iterable[AnnotatedDocument], title: str) -> None:
-    """Writes JSON lines or, for a name that ends in `.html`, a page; renamed into place when whole.
+    """Writes JSON lines or, for a name that ends in `.html`, a page, whole or not at all.
 
     Raises:
       UserError: a name of another ending.
     """
     check_output(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="", errors="replace") as stream:
-            if path.suffix == ".html":
-                stream.write(render_page(documents, title=title))
-            else:
-                for document in documents:
-                    stream.write(to_json_line(document))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, "w", newline="", errors="replace") as stream:
+        if path.suffix == ".html":
+            stream.write(render_page(documents, title=title))
+        else:
+            for document in documents:
+                stream.write(to_json_line(document))
 
 
 class Counting:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from biobert_jax.corpus.readers.compressed import read_lines
 from biobert_jax.errors import UserError
+from biobert_jax.files import replacing
 from biobert_jax.scoring.conlleval import chunks
 
 # Only these separate fields. str.split() would also cut words at U+0085, U+00A0 or U+2028, which
@@ -154,7 +155,7 @@ def write_predictions(
     file appears whole or not at all, and replaces an older one.
 
     Args:
-      path: The file to write; its folder must exist.
+      path: The file to write; folders on the way are made.
       sentences: The gold sentences.
       predicted_labels: For each sentence the predicted label of each word.
 
@@ -167,19 +168,14 @@ def write_predictions(
     columns = (column for s in sentences for column in (s.words, s.labels))
     fields = itertools.chain.from_iterable(itertools.chain(columns, predicted_labels))
     separator = " " if all(map(_FIELD.fullmatch, fields)) else "\t"
-    # The process id keeps two runs that write the same file from sharing a temporary one.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+        with replacing(path, "w", newline="\n") as file:
             pairs = zip_longest(sentences, predicted_labels)
             for number, (sentence, predicted) in enumerate(pairs, 1):
                 where = f"{path}: sentence {number}"
                 file.write(_prediction_lines(sentence, predicted, where, separator))
-        os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _prediction_lines(

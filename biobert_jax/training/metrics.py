@@ -17,6 +17,8 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 from tqdm import tqdm
 
+from biobert_jax.files import write_text_atomically
+
 STEP_SECONDS = ("step_seconds_p50", "step_seconds_p90", "step_seconds_p99", "step_seconds_max")
 # What `Throughput` measures, and when a line was written: these differ between runs that are the
 # same bit for bit.
@@ -47,9 +49,7 @@ class MetricsWriter:
                         kept.append(line + "\n")
                 except (ValueError, KeyError, TypeError):
                     continue  # the half-written last line of a run that was killed
-        temporary = path.with_name(".metrics.jsonl.tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        os.replace(temporary, path)
+        write_text_atomically(path, "".join(kept))
         self._file = open(path, "a", encoding="utf-8", buffering=1)
         # Written here and now: SummaryWriter's thread dies of a full disk, and its queue then
         # blocks whoever writes.

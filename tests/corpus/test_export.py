@@ -196,7 +196,7 @@ def test_what_a_killed_export_left_goes(data_set, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(export, "_write_part", killed)
-        patch.setattr(export.shutil, "rmtree", lambda *_, **__: None)
+        patch.setattr("biobert_jax.files.shutil.rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             export_arrays(data_set[0], tmp_path / "arrays")
     assert sorted(p.name for p in tmp_path.iterdir()) == [".arrays.tmp", "data"]

@@ -38,7 +38,7 @@ from biobert_jax.corpus.dataset.manifest import (
 from biobert_jax.corpus.dataset.records import RecordFormat
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
 from biobert_jax.errors import UserError
-from biobert_jax.files import file_sha256, write_text_atomically
+from biobert_jax.files import file_sha256, new_folder, write_text_atomically
 
 NAME = "arrays.json"
 FORMAT_VERSION = 1
@@ -89,11 +89,7 @@ def export_arrays(
     if not any(rows.values()):
         raise UserError(f"{directory}: no rows to export in the split {' or '.join(rows)}")
 
-    output = output.absolute()
-    temporary = output.with_name(f".{output.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)  # of an export that was killed
-    try:
-        temporary.mkdir(parents=True)
+    with new_folder(output) as temporary:
         vocab = manifest.tokenizer["file"]
         shutil.copyfile(directory / vocab, temporary / vocab)
         rows_each = max(1, part_bytes // manifest.format.row_dtype.itemsize)
@@ -106,9 +102,6 @@ def export_arrays(
                 progress("write", sum(p["rows"] for p in parts), sum(rows.values()))
         index = _index(manifest, {s: n for s, n in rows.items() if n}, parts)
         write_text_atomically(temporary / NAME, json.dumps(index, indent=2) + "\n")
-        os.replace(temporary, output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return index
 
 
@@ -162,11 +155,9 @@ def _parts(
 
 
 def _write_part(path: Path, split: str, rows: np.ndarray) -> dict[str, Any]:
-    """Writes a part, flushed to the disk, and returns its entry in the index."""
+    """Writes a part and returns its entry in the index."""
     with open(path, "wb") as out:
         np.savez(out, **{name: rows[name] for name in rows.dtype.names})
-        out.flush()
-        os.fsync(out.fileno())
     return {
         "name": path.name,
         "split": split,

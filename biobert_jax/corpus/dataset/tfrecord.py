@@ -13,6 +13,7 @@ import google_crc32c
 import numpy as np
 
 from biobert_jax.errors import UserError
+from biobert_jax.files import replacing
 
 # Field numbers of Feature.kind. Every field that occurs is length-delimited: tag, size, bytes.
 _BYTES_LIST, _FLOAT_LIST, _INT64_LIST = 1, 2, 3
@@ -78,12 +79,10 @@ def _masked_crc(data: bytes) -> int:
 
 
 def write_tfrecords(path: str | os.PathLike, records: Iterable[bytes]) -> None:
-    """Writes records as an uncompressed TFRecord file, flushed to the disk."""
-    with open(path, "wb", buffering=1 << 20) as out:
+    """Writes records as an uncompressed TFRecord file, whole or not at all."""
+    with replacing(path, buffering=1 << 20) as out:
         for record in records:
             out.write(frame(record))
-        out.flush()
-        os.fsync(out.fileno())
 
 
 def read_tfrecords(path: str | os.PathLike) -> Iterator[bytes]:

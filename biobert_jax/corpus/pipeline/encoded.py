@@ -1,11 +1,10 @@
 """Tokenized documents on their way from the reading to the packing tasks, and their index.
 
 One file holds, document by document, the token ids and the lengths of the sentences; a second an
-index entry a document, a third its near-duplicate bands. All are written under temporary names and
-renamed when whole.
+index entry a document, a third its near-duplicate bands.
 """
 
-import os
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from biobert_jax.corpus.rows.pairs import SentenceTokens
+from biobert_jax.files import replacing, write_bytes_atomically
 
 INDEX_DTYPE = np.dtype(
     [
@@ -42,10 +42,14 @@ class EncodedWriter:
 
     def __init__(self, documents: Path, index: Path, bands: Path, dtype: np.dtype):
         self._paths, self._dtype = (documents, index, bands), dtype
-        self._files = [open(_temporary(path), "wb", buffering=1 << 20) for path in self._paths]
         self._entry = np.zeros(1, INDEX_DTYPE)
 
     def __enter__(self) -> "EncodedWriter":
+        with contextlib.ExitStack() as stack:
+            self._files = [
+                stack.enter_context(replacing(path, buffering=1 << 20)) for path in self._paths
+            ]
+            self._open = stack.pop_all()
         return self
 
     def add(
@@ -76,22 +80,12 @@ class EncodedWriter:
             file.truncate()
 
     def __exit__(self, kind, error, trace) -> None:
-        for file, path in zip(self._files, self._paths, strict=True):
-            with file:
-                if kind is None:
-                    file.flush()
-                    os.fsync(file.fileno())
-            if kind is None:
-                os.replace(_temporary(path), path)
+        self._open.__exit__(kind, error, trace)
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    """Writes an array's bytes under a temporary name and renames the file into place."""
-    with open(_temporary(path), "wb") as out:
-        out.write(array.tobytes())
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(_temporary(path), path)
+    """Writes an array's bytes as a file, whole or not at all."""
+    write_bytes_atomically(path, array.tobytes())
 
 
 def read_index(path: Path) -> np.ndarray:
@@ -130,7 +124,3 @@ def read_documents(
                 )
                 yield SentenceTokens(ids.astype(np.int32), [0, *np.cumsum(lengths).tolist()])
             first = last
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(path.name + ".tmp")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,11 +86,9 @@ def shard_task(format: RecordFormat, work: str, task: ShardTask) -> dict[str, An
 def write_shard(
     folder: Path, split: str, name: str, records: Iterable[bytes], rows: int
 ) -> dict[str, Any]:
-    """Writes a shard under a temporary name, renames it, and returns its manifest entry."""
+    """Writes a shard and returns its manifest entry."""
     path = folder / name
-    temporary = path.with_name(path.name + ".tmp")
-    write_tfrecords(temporary, records)
-    os.replace(temporary, path)
+    write_tfrecords(path, records)
     return {
         "name": name,
         "split": split,

@@ -6,12 +6,13 @@ chunk and never more memory than its own rows.
 """
 
 import math
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+
+from biobert_jax.files import replacing
 
 CHUNK_BYTES = 16 << 20
 KEY_DTYPE = np.dtype("<u8")
@@ -56,20 +57,17 @@ def sorted_chunks(
 
 
 def write_spill(path: Path, chunks: Iterable[KeyedRows]) -> list[int]:
-    """Writes chunks, each its keys and then its rows; returns the chunks' sizes in rows.
+    """Writes chunks, each its keys and then its rows, whole or not at all.
 
-    The file is written under a temporary name and renamed when whole.
+    Returns:
+      The chunks' sizes in rows.
     """
     sizes = []
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as out:
+    with replacing(path) as out:
         for keys, rows in chunks:
             out.write(keys.tobytes())
             out.write(rows.tobytes())
             sizes.append(len(keys))
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(temporary, path)
     return sizes
 
 
