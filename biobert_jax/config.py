@@ -88,6 +88,7 @@ class PhaseConfig:
     start_step: int = 0  # it lasts until the next phase starts, the last one until num_steps
 
     def __post_init__(self):
+        _local("data.phases.dir", self.dir)
         _positive("data.phases.batch_size", self.batch_size)
 
 
@@ -106,6 +107,8 @@ class DataConfig:
     num_streams: int = 0  # virtual streams of the global order; 0: as many as the shards allow
 
     def __post_init__(self):
+        for name in ("dir", "files", "heldout_files", "vocab"):
+            _local(f"data.{name}", getattr(self, name))
         _positive("data.batch_size", self.batch_size)
         given = [name for name in ("dir", "files", "phases") if getattr(self, name)]
         if len(given) > 1:
@@ -238,6 +241,7 @@ class PretrainConfig:
     mesh: MeshConfig = field(default_factory=MeshConfig)
 
     def __post_init__(self):
+        _local("init", self.init)
         _seed(self.seed)
         _gradient_dtype(self.train.gradient_dtype, self.model.dtype)
         late = [p.start_step for p in self.data.phases if p.start_step >= self.train.num_steps]
@@ -260,6 +264,7 @@ class NerDataConfig:
     batch_size: int = 8  # packed rows over all devices
 
     def __post_init__(self):
+        _local("data.dir", self.dir)
         _positive("data.batch_size", self.batch_size)
         if self.max_seq_length < 8:
             raise UserError(
@@ -323,6 +328,7 @@ class NerConfig:
 
     def __post_init__(self):
         _one_of("task", self.task, ("ner",))
+        _local("init", self.init)
         _seed(self.seed)
         _gradient_dtype(self.train.gradient_dtype, self.model.dtype)
 
@@ -330,6 +336,12 @@ class NerConfig:
 def _seed(seed: int) -> None:
     if seed < 0:
         raise UserError(f"seed is {seed}: it must be at least 0")
+
+
+def _local(key: str, paths: str | Sequence[str]) -> None:
+    for path in (paths,) if isinstance(paths, str) else paths:
+        if "://" in path:
+            raise UserError(f"{key} {path}: only local paths in this version: copy the files here")
 
 
 def _gradient_dtype(gradients: str, activations: str) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -30,9 +31,11 @@ def apply_overrides(cls: type, values: Mapping[str, Any], overrides: Sequence[st
     """Returns `values` as a nested dict with each override, `a.b=value`, set.
 
     Raises:
-      UserError: an override without `=`, or of a key that `cls` has not.
+      UserError: an override without `=`, or of a key that `cls` has not; a group of keys in
+        `values` that is none.
     """
-    result = json.loads(json.dumps(_plain(values)))
+    result = _plain(values)
+    _check_groups(cls, result, "")
     for override in overrides:
         path, equals, text = override.partition("=")
         if not equals:
@@ -74,7 +77,26 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    # NumPy's numbers, as a config file may compute them.
+    return value.item() if hasattr(value, "item") else value
+
+
+def _check_groups(cls: type, values: Any, prefix: str) -> None:
+    """That every group of keys, and every list of them, is one as far as it is given."""
+    if not isinstance(values, dict):
+        raise UserError(f"config key {prefix[:-1]!r} is a group of keys, not {values!r}")
+    for key, hint in get_type_hints(cls).items():
+        if key in values and dataclasses.is_dataclass(hint):
+            _check_groups(hint, values[key], f"{prefix}{key}.")
+        elif key in values and (group := _item_group(hint)):
+            if not isinstance(values[key], list):
+                raise UserError(
+                    f"config key {prefix + key!r} is a list of groups, not {values[key]!r}"
+                )
+            for number, item in enumerate(values[key]):
+                _check_groups(group, item, f"{prefix}{key}.{number}.")
 
 
 def _check_key(cls: type, key: str, prefix: str) -> None:
@@ -100,6 +122,8 @@ def _coerce(hint: Any, value: Any, key: str) -> Any:
     if get_args(hint):  # tuple[str, ...] is the only other parametrised type in use
         if isinstance(value, str):
             value = [part for part in value.split(",") if part]
+        if not isinstance(value, list | tuple):
+            raise UserError(f"config key {key!r} takes a list of words, not {value!r}")
         return tuple(str(part) for part in value)
     try:
         if hint is bool:
@@ -117,7 +141,7 @@ def _coerce(hint: Any, value: Any, key: str) -> Any:
                 return number
         elif hint is str and isinstance(value, str):
             return value
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         pass
     raise UserError(f"config key {key!r} takes {hint.__name__}, not {value!r}")
 

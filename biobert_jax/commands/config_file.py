@@ -1,58 +1,129 @@
-"""Experiment files: `--config FILE[:PRESET]` with `--config.a.b=value` overrides."""
+"""Experiments: `--config NAME[:PRESET]` or `FILE[:PRESET]`, with `--config.a.b=value` overrides."""
 
 import argparse
 import importlib.util
 import inspect
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from types import ModuleType
+from typing import Any, TypeVar
 
+import biobert_jax
+from biobert_jax.commands.parser import did_you_mean
 from biobert_jax.config_parsing import apply_overrides, resolve
 from biobert_jax.errors import UserError
 
 T = TypeVar("T")
 
+METAVAR = "FILE[:PRESET]"
+HELP = (
+    "an experiment's file, or the name of one that comes with biobert (pretrain_base, "
+    "ner:ncbi_disease); `biobert config` lists its keys, each of which --config.a.b=VALUE sets"
+)
+
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds --config and --workdir; overrides are picked up by `cli.main`."""
-    parser.add_argument(
-        "--config",
-        required=True,
-        metavar="FILE[:PRESET]",
-        help="an experiment file; any key of it is set with --config.a.b=VALUE",
-    )
+    parser.add_argument("--config", required=True, metavar=METAVAR, help=HELP)
     parser.add_argument("--workdir", required=True, metavar="DIR", help="all output goes here")
 
 
 def load_config(args: argparse.Namespace, cls: type[T]) -> T:
-    """The experiment file's config with the overrides, as the dataclass `cls`.
+    """The experiment's config with the overrides, as the dataclass `cls`.
 
     Raises:
       UserError: no such file, no `get_config` in it, an unknown preset or key, a wrong value.
     """
-    name, colon, preset = args.config.partition(":")
+    values = read_values(args.config)
+    return resolve(cls, apply_overrides(cls, values, args.overrides))
+
+
+def read_values(config: str) -> Any:
+    """What the `get_config` of an experiment, `FILE[:PRESET]` or `NAME[:PRESET]`, returns.
+
+    Raises:
+      UserError: no such file or preset; whatever the file raises, with its line.
+    """
+    name, colon, preset = config.rpartition(":")
+    if not colon or Path(config).is_file():  # a file's name may hold a colon
+        name, preset = config, ""
+    path = find(name)
+    module = _execute(path)
+    get_config = getattr(module, "get_config", None)
+    if not callable(get_config):
+        raise UserError(f"--config {path}: it has no get_config()")
+    known = list(getattr(module, "PRESETS", ()))
+    if preset and not inspect.signature(get_config).parameters:
+        raise UserError(f"--config {config}: {path} has no presets")
+    if preset and known and preset not in known:
+        hint = did_you_mean(preset, known)
+        raise UserError(f"--config {config}: no preset {preset!r}: {hint}known: {', '.join(known)}")
+    values = _blaming(path, get_config, *([preset] if preset else []))
+    if not hasattr(values, "items"):
+        line = inspect.unwrap(get_config).__code__.co_firstlineno
+        raise UserError(
+            f"--config {path}:{line}: get_config() returns {str(values)[:50]}: let it return a "
+            "ConfigDict or a dict"
+        )
+    return values
+
+
+def find(name: str) -> Path:
+    """The file of an experiment: the path as it is, else one that comes with biobert.
+
+    `pretrain_base`, `pretrain_base.py` and `experiments/pretrain_base.py` all name the last.
+
+    Raises:
+      UserError: there is neither.
+    """
     path = Path(name)
-    if not path.is_file():
-        raise UserError(f"--config {path}: no such file")
+    if path.is_file():
+        return path
+    shipped = experiments()
+    if path.parent in (Path("."), Path("experiments")):
+        found = shipped.get(path.stem if path.suffix == ".py" else path.name)
+        if found is not None:
+            return found
+    kind = "it is a folder" if path.is_dir() else "no such file"
+    raise UserError(
+        f"--config {name}: {kind}, and no experiment that comes with biobert: "
+        f"{did_you_mean(path.stem, list(shipped))}known: {', '.join(shipped)}"
+    )
+
+
+def experiments() -> dict[str, Path]:
+    """The experiments that come with biobert by name: of a checkout, or inside the package."""
+    package = Path(biobert_jax.__file__).parent
+    folders = (package / "experiments", package.parent / "experiments")
+    folder = next((folder for folder in folders if folder.is_dir()), folders[0])
+    return {path.stem: path for path in sorted(folder.glob("*.py")) if path.stem != "__init__"}
+
+
+def _execute(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location("experiment", path)
     if spec is None:
         raise UserError(f"--config {path}: not a Python file: give one like experiments/ner.py")
     module = importlib.util.module_from_spec(spec)
     sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # the user's own code may raise anything
-        raise UserError(f"--config {path}: {type(error).__name__}: {error}") from error
+        _blaming(path, spec.loader.exec_module, module)
     finally:
         sys.dont_write_bytecode = before
-    if not hasattr(module, "get_config"):
-        raise UserError(f"--config {path}: it has no get_config()")
-    takes_preset = bool(inspect.signature(module.get_config).parameters)
-    if colon and not takes_preset:
-        raise UserError(f"--config {args.config}: {path} has no presets")
+    return module
+
+
+def _blaming(path: Path, function: Callable, *arguments: Any) -> Any:
+    """Calls the user's own code, which may raise anything, and names its line."""
     try:
-        values = module.get_config(preset) if colon else module.get_config()
-    except KeyError as error:
-        known = ", ".join(getattr(module, "PRESETS", ())) or f"see {path}"
-        raise UserError(f"--config {args.config}: no preset {error}: known: {known}") from error
-    return resolve(cls, apply_overrides(cls, values, args.overrides))
+        return function(*arguments)
+    except Exception as error:
+        if isinstance(error, SyntaxError) and error.filename:
+            where = f"{error.filename}:{error.lineno}"
+        else:
+            frames = traceback.extract_tb(error.__traceback__)
+            lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+            where = f"{path}:{lines[-1]}" if lines else str(path)
+        said = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+        raise UserError(f"--config {where}: {type(error).__name__}: {said}") from error

@@ -10,7 +10,7 @@ its label and the predicted label on each line.
 import argparse
 import json
 
-from biobert_jax.errors import UserError
+from biobert_jax.errors import UsageError, UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: give a number above 0")
     if args.predictions and (args.checkpoint or args.data):
-        raise UserError("give --predictions alone, or --checkpoint with --data")
+        raise UsageError("give --predictions alone, or --checkpoint with --data")
     if not args.predictions and not (args.checkpoint and args.data):
-        raise UserError("give --checkpoint with --data, or --predictions")
+        raise UsageError("give --checkpoint with --data, or --predictions")
     from pathlib import Path
 
     from biobert_jax.files import write_text_atomically

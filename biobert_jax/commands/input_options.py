@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from biobert_jax.errors import UserError
+from biobert_jax.errors import UsageError
 
 HELP = "the files, as patterns in quotes; may be given several times"
 
@@ -20,10 +20,10 @@ def refuse_stray_words(args: argparse.Namespace, words: Sequence[str]) -> None:
     without as soon as a name begins with a dash or holds a comma.
 
     Raises:
-      UserError: the verb has --input, and the first word is no option.
+      UsageError: the verb has --input, and the first word is no option.
     """
     if words and hasattr(args, "input") and not words[0].startswith("-"):
-        raise UserError(
+        raise UsageError(
             f"several files after --input ({words[0]}{', ...' if len(words) > 1 else ''}): put the "
             "pattern in quotes, such as --input 'notes/*.txt', or give --input again for each"
         )
