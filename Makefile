@@ -30,7 +30,7 @@ PACKAGE := $(VENV)/.installed-package
 .DEFAULT_GOAL := help
 # All installs share one environment, so make -j must not run two of them at once.
 .NOTPARALLEL:
-.PHONY: help install quickstart test test-torch test-slow test-aot lint format bench lock clean
+.PHONY: help install quickstart test test-torch test-slow test-aot test-newest lint format bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -52,6 +52,15 @@ test-slow: $(TEST) $(PACKAGE) ## the tests that take minutes: damaged archives, 
 
 test-aot: $(TEST) $(TPU) $(PACKAGE) ## the training step compiled for TPUs; installs libtpu, needs no TPU
 	@JAX_PLATFORMS=cpu $(RUN) -m pytest -m tpu_aot $(ARGS)
+
+# Not locked, in an environment of its own: what a plain pip install brings on the day.
+test-newest: ## the tests with the newest versions that setup.py allows: PYTHON=python3.13, in $(VENV)-newest
+	@$(MAKE) --no-print-directory VENV=$(VENV)-newest $(VENV)-newest/.created
+	@$(VENV)-newest/bin/python -m pip -qq --disable-pip-version-check --no-input install --upgrade \
+	    --upgrade-strategy eager --use-pep517 --only-binary :all: --no-binary $(SDISTS) --no-binary biobert-jax \
+	    -e '.[tf,plots,test]'
+	@$(VENV)-newest/bin/python -m pip list | grep -iE '^(jax|jaxlib|flax|optax|orbax-checkpoint|numpy|tensorflow-cpu) '
+	@$(VENV)-newest/bin/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(TEST) ## ruff: rules and format
 	@$(RUN) -m ruff check .
@@ -77,7 +86,7 @@ EVERYTHING := $(VENV)/everything.lock
 
 lock: $(VENV)/.installed-uv ## resolve setup.py anew into requirements/*.lock
 	@if test -f requirements/parity.lock; then cp requirements/parity.lock $(EVERYTHING); fi
-	@echo torch | $(COMPILE) --extra test --extra torch --extra tpu --extra beam --extra gin \
+	@echo torch | $(COMPILE) --extra test --extra torch --extra tpu --extra beam \
 	    --extra dedup --extra splitters --excludes /dev/stdin $(LOCK_FLAGS) --output-file $(EVERYTHING) >/dev/null
 	@for name in base test parity tpu; do cp $(EVERYTHING) requirements/$$name.lock; done
 	@$(COMPILE) --output-file requirements/base.lock >/dev/null
@@ -89,7 +98,7 @@ lock: $(VENV)/.installed-uv ## resolve setup.py anew into requirements/*.lock
 	    sed 's/:/: /; s/$$/ packages/'
 
 clean: ## remove the environments and everything that was generated
-	@rm -rf $(VENV) .ci/venv .ci/out $(OUTPUT) build dist *.egg-info
+	@rm -rf $(VENV) $(VENV)-newest .ci/venv .ci/venv313 .ci/out $(OUTPUT) build dist *.egg-info
 	@rm -rf .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

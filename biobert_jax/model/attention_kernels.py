@@ -6,6 +6,7 @@ attention in XLA spends most of a TPU's or GPU's bandwidth on.
 """
 
 import functools
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -115,7 +116,10 @@ def cudnn(
 
 def triton(query: Array, key: Array, value: Array, sequence_ids: Array) -> Array:
     """`jax.experimental.pallas.ops.gpu.attention` (GPU), interpreted elsewhere."""
-    from jax.experimental.pallas.ops.gpu import attention as kernels
+    with warnings.catch_warnings():
+        # JAX 0.12 says on import that the module moves to tokamax, a package of its own.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from jax.experimental.pallas.ops.gpu import attention as kernels
 
     _, length, _, size = query.shape
     # Its tiles are of 128, or one of a power of two where a row is shorter.
