@@ -8,7 +8,9 @@ It is trained on a sample of documents, drawn by hashes of the seed and the docu
 files and seed give the same vocabulary. Of many files, a choice drawn in the same way is read: 8
 at least, then as many as it takes to see 4 times the sample's text. Documents whose ids fall into
 the held-out share are never trained on; on them the new vocabulary is set beside that of
---compare, in a table and in FILE.report.json. The text is cased unless --lowercase is given.
+--compare, in a table and in FILE.report.json. The text is cased unless --lowercase is given. A file
+that cannot be read stops it; bad lines and members of archives are left out and named, and the exit
+code is 1.
 """
 
 import argparse
@@ -134,7 +136,9 @@ def run(args: argparse.Namespace) -> int:
         print(format_fits(fits))
     else:
         print("no document was held out: no table", file=sys.stderr)
-    return 0
+    for place, reason in sample.failed.items():
+        print(f"error: left out: {place}: {reason}", file=sys.stderr)
+    return 1 if sample.failed else 0
 
 
 def _check(args: argparse.Namespace, output: Path, report_path: Path, sample_mb: float) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from biobert_jax.corpus.readers.compressed import read_lines
+from biobert_jax.corpus.readers.lines import read_lines
+from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.errors import UserError
 from biobert_jax.files import replacing
 from biobert_jax.scoring.conlleval import chunks
@@ -128,19 +129,7 @@ def _check_label(label: str, where: str) -> None:
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
     if not Path(path).exists():
         raise UserError(f"{path}: no such file; check the path")
-    lines = read_lines(path)
-    first = next(lines, None)
-    if first is None:
-        return
-    second = next(lines, None)
-    if second is None:
-        # Old Macintosh files end lines with a carriage return alone. Splitting other files there,
-        # too, would end sentences at the `\r\r\n` that careless conversions leave behind.
-        yield from enumerate(first[1].split("\r"), 1)
-        return
-    yield first
-    yield second
-    yield from lines
+    yield from read_lines(path, expected=Expected("conll", option="", formats=()))
 
 
 def write_predictions(

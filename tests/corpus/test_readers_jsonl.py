@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biobert_jax.corpus.documents import CorpusFileError, Document, ReadCounts
+from biobert_jax.corpus.readers import lines
 from biobert_jax.corpus.readers.jsonl import read_jsonl
 
 
@@ -66,16 +67,33 @@ def test_half_surrogate_pairs_become_replacement_characters(tmp_path):
         ('{"id": true, "text": "x"}', '"id" must be a string or a whole number, not a boolean'),
         ('{"id": 1.5, "text": "x"}', '"id" must be a string or a whole number, not a number'),
         ('{"id": ' + "9" * 5000 + ', "text": "x"}', "not usable JSON: Exceeds the limit"),
-        ("[" * 200_000, "not usable JSON: maximum recursion depth"),
+        ("[" * 200_000, "not usable JSON: nested too deeply"),
     ],
 )
 def test_bad_lines_are_named(tmp_path, line, reason):
-    path = write(tmp_path, f'{{"text": "good"}}\n\n{line}\n'.encode())
-    got = []
-    with pytest.raises(CorpusFileError) as caught:
-        got.extend(read_jsonl(path))
-    assert str(caught.value).startswith(f"{path}:3: {reason}")
-    assert [d.passages for d in got] == [("good",)]
+    path = write(tmp_path, f'{{"text": "good"}}\n\n{line}\n{{"text": "too"}}'.encode())
+    counts = ReadCounts()
+    documents = list(read_jsonl(path, counts=counts))
+    assert [d.passages for d in documents] == [("good",), ("too",)]
+    ((place, found),) = counts.failed.items()
+    assert place == f"{path}:3" and found.startswith(reason)
+
+
+def test_lines_that_are_not_utf8_or_too_long_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "MAX_RECORD_BYTES", 100)
+    data = b'{"text": "caf\xe9"}\n{"text": "%s"}\n{"text": "good"}\n' % (b"x" * 200)
+    path, counts = write(tmp_path, data), ReadCounts()
+    assert [d.id for d in read_jsonl(path, counts=counts)] == ["notes.jsonl:3"]
+    assert counts.failed.keys() == {f"{path}:1", f"{path}:2"}
+
+
+@pytest.mark.parametrize("num_good, num_bad", [(0, 1), (0, 60), (50, 101)])
+def test_a_file_of_bad_lines_is_a_bad_file(tmp_path, num_good, num_bad):
+    data = b'{"text": "x"}\n' * num_good + b"x\n" * num_bad
+    counts = ReadCounts()
+    with pytest.raises(CorpusFileError, match=f"notes.jsonl:{num_good + 1}: not JSON"):
+        list(read_jsonl(write(tmp_path, data), counts=counts))
+    assert not counts.failed
 
 
 TEXTS = st.text() | st.text("a \n\r\t\u2028\x85")

@@ -258,7 +258,7 @@ def test_damaged_archives(tmp_path):
     ("data", "reason"),
     [
         (b"", "other: not well-formed XML: no element found"),
-        (b"\n<PubmedArticleSet/>", ":2: not JATS XML: the root element is PubmedArticleSet"),
+        (b"\n<PubmedArticleSet/>", "this is PubMed XML: use --format pubmed"),
         (article().encode()[:-5], "not well-formed XML"),
         (b"PK\x03\x04", "zip file"),
     ],

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biobert_jax.corpus.documents import CorpusFileError, Document, ReadCounts
+from biobert_jax.corpus.readers import lines, text
 from biobert_jax.corpus.readers.text import read_text
 
 
@@ -49,7 +50,7 @@ def test_what_is_written_is_read(tmp_path_factory, documents):
 def test_bad_encoding_ends_the_file_after_the_documents_before_it(tmp_path):
     path = write(tmp_path, b"One.\n\nTwo.\n\nCaf\xe9.\n")
     got = []
-    with pytest.raises(CorpusFileError, match=r"notes.txt:5: not UTF-8 at byte 15.*latin1"):
+    with pytest.raises(CorpusFileError, match=r"notes.txt:5: not UTF-8 at byte 15.*cp1252"):
         got.extend(read_text(path))
     assert [d.passages for d in got] == [("One.",), ("Two.",)]
 
@@ -58,6 +59,21 @@ def test_a_line_of_20_megabytes(tmp_path):
     line = b"word " * (4 << 20)
     (document,) = read_text(write(tmp_path, line))
     assert document.passages[0].encode() == line[:-1]
+
+
+def test_a_document_beyond_bounds_is_named_and_the_others_are_read(tmp_path, monkeypatch):
+    for module in (text, lines):
+        monkeypatch.setattr(module, "MAX_RECORD_BYTES", 50)
+    long = ["x" * 40, "x" * 60]
+    path = write(tmp_path, "\n".join(["One.", "", *long, "", "Two.", "", *["y"] * 60]).encode())
+    counts = ReadCounts()
+    documents = list(read_text(path, counts=counts))
+    assert [(d.id, d.passages) for d in documents] == [
+        ("notes.txt:1", ("One.",)),
+        ("notes.txt:3", ("Two.",)),
+    ]
+    reason = "a document of more than 0 MiB: put blank lines between documents"
+    assert counts.failed == {f"{path}:3": reason, f"{path}:8": reason}
 
 
 @pytest.mark.parametrize(

@@ -260,13 +260,22 @@ def test_errors_are_one_line_and_leave_nothing(fails, tmp_path):
     empty = ["--input", tmp_path / "empty.jsonl", "--format", "jsonl"]
     assert "holds no text" in fails(*empty, *output)
     assert "all held out" in fails(*source, *output, "--held_out", 0.9999999)
-    (tmp_path / "bad.jsonl").write_text('{"text": "fine"}\n{"text"\n')
+    (tmp_path / "bad.jsonl").write_text('{"text"\n')
     bad = ["--input", tmp_path / "bad.jsonl", "--format", "jsonl"]
-    assert "bad.jsonl:2:" in fails(*bad, *output)
+    assert "bad.jsonl:1:" in fails(*bad, *output)
     (tmp_path / "there.txt").write_text("x")
     assert "exists" in fails(*source, "--output", tmp_path / "there.txt")
     names = {p.name for p in tmp_path.iterdir()}
     assert names == {"a.jsonl", "empty.jsonl", "bad.jsonl", "there.txt"}
+
+
+def test_bad_lines_are_left_out_and_named(tmp_path, capsys):
+    (tmp_path / "a.jsonl").write_text('{"text": "Some text."}\n{"text": null}\n')
+    source = ["--input", tmp_path / "a.jsonl", "--format", "jsonl", "--held_out", 0]
+    assert run(*source, "--output", tmp_path / "out.txt") == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("error: left out: ") and 'a.jsonl:2: "text" must be a string' in line
+    assert (tmp_path / "out.txt").exists()
 
 
 def test_what_cannot_end_well_is_refused_before_any_reading(fails, tmp_path, monkeypatch):

@@ -77,15 +77,20 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
             )
             try:
                 for document in documents:
+                    if counts.failed and arguments.on_error == "fail":
+                        break
                     encoded = encode(document, number)
                     if isinstance(encoded, str):
                         counts.dropped[encoded] += 1
                     else:
                         writer.add(*encoded)
                         added += 1
-            except CorpusFileError as error:
+            except (CorpusFileError, MemoryError) as error:
+                if isinstance(error, MemoryError):
+                    reason = "too large for this machine's memory: cut it into several files"
+                    error = CorpusFileError(path, "", reason)
                 if arguments.on_error == "fail":
-                    raise
+                    raise error
                 failed[path] = str(error)
                 writer.go_back(mark)
                 continue

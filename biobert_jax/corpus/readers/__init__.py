@@ -10,44 +10,27 @@ records are not parsed (jsonl, archives of pmc), is noticed by the share that ho
 """
 
 import dataclasses
+import importlib
 from collections.abc import Callable, Iterator
 
 from etils import epath
 
 from biobert_jax.corpus.documents import Document, ReadCounts, ReadOptions, Share
-from biobert_jax.corpus.readers.bioc import read_bioc
+from biobert_jax.corpus.formats import FORMATS, YEARS
 from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
-from biobert_jax.corpus.readers.jsonl import read_jsonl
 from biobert_jax.corpus.readers.licenses import wanted_licenses
-from biobert_jax.corpus.readers.pmc import read_pmc
-from biobert_jax.corpus.readers.pubmed import read_pubmed
-from biobert_jax.corpus.readers.text import read_text
 from biobert_jax.errors import UserError
 
-READERS: dict[str, Callable[..., Iterator[Document]]] = {
-    "pubmed": read_pubmed,
-    "pmc": read_pmc,
-    "bioc": read_bioc,
-    "text": read_text,
-    "jsonl": read_jsonl,
-}
 
-# Formats whose ids name one article everywhere, so that equal ids in two files are one article.
-# What has no id of its own is called by its path, as it was given, for that reason.
-GLOBAL_IDS = frozenset({"pubmed", "pmc"})
+def _reader(format: str) -> Callable[..., Iterator[Document]]:
+    module, _, function = FORMATS[format].reader.partition(":")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), function)
 
-_YEARS = ("first_year", "last_year")
-# What each format heeds of `ReadOptions`.
-HEEDED: dict[str, frozenset[str]] = {
-    "pubmed": frozenset(
-        {"titles", "section_labels", "other_abstracts", "languages", *_YEARS}
-        | {"publication_types", "exclude_publication_types"}
-    ),
-    "pmc": frozenset({"titles", "section_labels", "captions", "languages", "licenses", *_YEARS}),
-    "bioc": frozenset({"titles", "section_labels", "captions", "licenses", *_YEARS}),
-    "text": frozenset(),
-    "jsonl": frozenset(),
-}
+
+READERS: dict[str, Callable[..., Iterator[Document]]] = {name: _reader(name) for name in FORMATS}
+
+# See `CorpusFormat`.
+GLOBAL_IDS = frozenset(name for name, format in FORMATS.items() if format.ids_are_global)
 
 
 def check_options(format: str, options: ReadOptions) -> None:
@@ -56,13 +39,14 @@ def check_options(format: str, options: ReadOptions) -> None:
     Raises:
       UserError: an unknown format; an option that it has not; years or licences that are none.
     """
-    if format not in READERS:
-        known = ", ".join(sorted(READERS))
-        raise UserError(f"unknown corpus format {format!r}: use one of {known}")
+    _check_format(format)
     for field in dataclasses.fields(options):
-        if getattr(options, field.name) != field.default and field.name not in HEEDED[format]:
-            name = "years" if field.name in _YEARS else field.name
-            takers = ", ".join(sorted(f for f, names in HEEDED.items() if field.name in names))
+        if (
+            getattr(options, field.name) != field.default
+            and field.name not in FORMATS[format].heeded
+        ):
+            name = "years" if field.name in YEARS else field.name
+            takers = ", ".join(sorted(n for n, f in FORMATS.items() if field.name in f.heeded))
             raise UserError(f"--{name} means nothing for --format {format}, only for {takers}")
     if options.last_year and options.first_year > options.last_year:
         raise UserError(f"--years {options.first_year}-{options.last_year}: the last comes first")
@@ -91,7 +75,11 @@ def open_documents(
         sense; raised while iterating.
       CorpusFileError: the file cannot be read; raised while iterating.
     """
-    if format not in READERS:
-        known = ", ".join(sorted(READERS))
-        raise UserError(f"unknown corpus format {format!r}: use one of {known}")
+    _check_format(format)
     return READERS[format](path, options=options, share=share, counts=counts)
+
+
+def _check_format(format: str) -> None:
+    if format not in FORMATS:
+        known = ", ".join(sorted(FORMATS))
+        raise UserError(f"unknown corpus format {format!r}: use one of {known}")

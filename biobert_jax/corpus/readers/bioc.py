@@ -16,6 +16,7 @@ from biobert_jax.corpus.documents import Document, ReadCounts, ReadOptions, Shar
 from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
 from biobert_jax.corpus.readers.licenses import license_name, wanted_licenses
+from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.corpus.readers.xml import chunks, element_text, xml_records
 
 # Kinds of passages, by the infons "type" and "section_type". What is neither of these is text.
@@ -53,7 +54,7 @@ def read_bioc(
     counts = ReadCounts() if counts is None else counts
     name = epath.Path(path).name
     licenses = wanted_licenses(options.licenses)
-    with open_bytes(path, counts) as stream:
+    with open_bytes(path, counts, expected=Expected("bioc")) as stream:
         records = xml_records(
             chunks(stream), os.fspath(path), kind="BioC", tags=("document",), roots=("collection",)
         )

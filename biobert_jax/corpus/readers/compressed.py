@@ -15,22 +15,18 @@ from typing import BinaryIO
 from etils import epath
 
 from biobert_jax.corpus.documents import CorpusFileError, ReadCounts
+from biobert_jax.corpus.readers.sniff import HEAD_BYTES, Expected, wrong_format
 
 _GZIP_MAGIC = b"\x1f\x8b"
-# Read as text these would be reported as bad UTF-8, with advice that cannot help.
-_OTHER_MAGIC = {
-    b"BZh": "bzip2",
-    b"\xfd7zXZ\x00": "xz",
-    b"PK\x03\x04": "zip",
-    b"\x28\xb5\x2f\xfd": "zstandard",
-}
-_BUFFER_BYTES = 1 << 18
+BUFFER_BYTES = 1 << 18
 
 
 class _Source(io.RawIOBase):
     """The file's bytes, decompressed; turns whatever goes wrong below into CorpusFileError."""
 
-    def __init__(self, stream: BinaryIO, path: str, counts: ReadCounts | None):
+    def __init__(
+        self, stream: BinaryIO, path: str, counts: ReadCounts | None, num_bytes: int | None
+    ):
         super().__init__()
         # read1 returns what one read below gives, so that a fault does not take along the good
         # bytes before it. Streams from object stores have only read.
@@ -38,21 +34,45 @@ class _Source(io.RawIOBase):
         self._path = path
         self._counts = counts
         self._position = 0
+        self._left = num_bytes
+        self._ahead = b""
+        self._fault: CorpusFileError | None = None
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
+    def head(self, size: int) -> bytes:
+        """The next `size` bytes, or all there are; they stay to be read, and a fault to be met."""
         try:
-            data = self._read(len(buffer))
+            while len(self._ahead) < size and (data := self._take(size - len(self._ahead))):
+                self._ahead += data
+        except CorpusFileError as error:
+            self._fault = error
+        return self._ahead
+
+    def readinto(self, buffer) -> int:
+        if self._ahead:
+            data, self._ahead = self._ahead[: len(buffer)], self._ahead[len(buffer) :]
+        elif self._fault is not None:
+            raise self._fault
+        else:
+            data = self._take(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _take(self, size: int) -> bytes:
+        size = size if self._left is None else min(size, self._left)
+        try:
+            data = self._read(size)
         except Exception as error:  # Object stores raise their own types, not only OSError.
             position = f"byte {self._position}"
             raise CorpusFileError(self._path, position, _reason(error)) from error
-        buffer[: len(data)] = data
         self._position += len(data)
+        if self._left is not None:
+            self._left -= len(data)
         if self._counts is not None:
             self._counts.bytes += len(data)
-        return len(data)
+        return data
 
 
 def _reason(error: Exception) -> str:
@@ -74,18 +94,28 @@ def _head(stream: BinaryIO) -> bytes:
 
 
 @contextlib.contextmanager
-def open_bytes(path: epath.PathLike, counts: ReadCounts | None = None) -> Iterator[BinaryIO]:
+def open_bytes(
+    path: epath.PathLike,
+    counts: ReadCounts | None = None,
+    *,
+    expected: Expected | None = None,
+    start: int = 0,
+    stop: int | None = None,
+) -> Iterator[io.BufferedReader]:
     """Opens a file for reading; gzip, of one member or many, is decompressed on the way.
 
     Args:
       path: a local or gs:// file.
       counts: `counts.bytes` grows by the decompressed bytes read.
+      expected: what the file is read as; one that is plainly of another format is refused.
+      start, stop: the bytes to read, of a file that is not gzip.
 
     Yields:
       A buffered binary stream.
 
     Raises:
-      CorpusFileError: the file cannot be opened, or, while it is read, is truncated or damaged.
+      CorpusFileError: the file cannot be opened, is of another format or packed by another
+        program, or, while it is read, is truncated or damaged.
         Gzip's checksum comes last, so damaged bytes may have been handed out before it fails.
     """
     name = os.fspath(path)
@@ -96,38 +126,12 @@ def open_bytes(path: epath.PathLike, counts: ReadCounts | None = None) -> Iterat
             head = _head(stream)
         except Exception as error:
             raise CorpusFileError(name, "", _reason(error)) from error
-        for magic, kind in _OTHER_MAGIC.items():
-            if head.startswith(magic):
-                reason = f"this is a {kind} file; unpack it, or pack it with gzip"
-                raise CorpusFileError(name, "", reason)
         if head.startswith(_GZIP_MAGIC):
             stream = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))
-        yield io.BufferedReader(_Source(stream, name, counts), _BUFFER_BYTES)
-
-
-def read_lines(path: epath.PathLike, counts: ReadCounts | None = None) -> Iterator[tuple[int, str]]:
-    r"""Yields (line number from 1, line without its \n or \r\n) of a UTF-8 file.
-
-    Lines end at \n only: text from PDFs and web pages holds U+2028, form feeds and the like
-    inside sentences. A byte order mark is dropped.
-
-    Raises:
-      CorpusFileError: as `open_bytes`, or the line is not UTF-8.
-    """
-    name = os.fspath(path)
-    offset = 0
-    with open_bytes(path, counts) as stream:
-        for number, raw in enumerate(stream, start=1):
-            try:
-                line = raw.decode("utf-8")
-            except UnicodeDecodeError as error:
-                utf16 = offset == 0 and raw.startswith((b"\xff\xfe", b"\xfe\xff"))
-                reason = (
-                    f"not UTF-8 at byte {offset + error.start} of the text; "
-                    f"convert it: iconv -f {'utf-16' if utf16 else 'latin1'} -t utf-8"
-                )
-                raise CorpusFileError(name, str(number), reason) from error
-            if number == 1:
-                line = line.removeprefix("\ufeff")
-            offset += len(raw)
-            yield number, line.removesuffix("\n").removesuffix("\r")
+        if start:
+            stream.seek(start)
+        source = _Source(stream, name, counts, None if stop is None else stop - start)
+        # What begins in the middle has no head that tells.
+        if not start and (reason := wrong_format(source.head(HEAD_BYTES), expected or Expected())):
+            raise CorpusFileError(name, "", reason)
+        yield io.BufferedReader(source, BUFFER_BYTES)

@@ -15,8 +15,12 @@ from biobert_jax.corpus.documents import (
     Share,
     clean_passage,
 )
-from biobert_jax.corpus.readers.compressed import read_lines
 from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
+from biobert_jax.corpus.readers.lines import BadLine, lines_and_faults
+from biobert_jax.corpus.readers.sniff import Expected
+
+# A file with more, in one share, is a bad file: of another format or encoding, or cut up.
+MAX_BAD_LINES = 100
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -30,43 +34,74 @@ def read_jsonl(
 ) -> Iterator[Document]:
     """Yields a document per line; its passages are the non-blank lines of `text`.
 
-    A whole number as `id` becomes a string; a line without `id` is called `<file name>:<line>`.
-    Blank lines are passed over; objects whose text is blank are counted as empty.
+    A line without `id` is called `<file name>:<line>`. Blank lines are passed over; objects whose
+    text is blank are counted as empty. A line that is no such object (see `parse_record`), not
+    UTF-8 or too long is named in `counts.failed`, as `path:line`, and the others are read.
 
     Args:
       path: a local or gs:// file, plain or gzip.
       options: none applies.
-      share: the lines to read, blank ones counted too. The others are not parsed, so a line that
-        is no such object is noticed by the share that holds it.
+      share: the lines to read, blank ones counted too. The others are not parsed, so a bad line
+        is noticed by the share that holds it.
       counts: brought up to date as the file is read.
 
     Raises:
-      CorpusFileError: the file cannot be read, is not UTF-8, or a line is no such object.
+      CorpusFileError: the file cannot be read, more than `MAX_BAD_LINES` are bad, or all are.
     """
     counts = ReadCounts() if counts is None else counts
     file = epath.Path(path).name
-    for number, line in read_lines(path, counts):
-        if not share.holds(number - 1) or not line or line.isspace():
+    bad: list[tuple[int, str]] = []
+    any_good = False
+    for number, line in lines_and_faults(path, counts, expected=Expected("jsonl")):
+        if not share.holds(number - 1) or line == "":
             continue
         try:
-            id_, text = _fields(line)
+            if isinstance(line, BadLine):
+                raise ValueError(line.reason)
+            if line.isspace():
+                continue
+            id_, text = parse_record(line)
         except ValueError as error:
-            raise CorpusFileError(os.fspath(path), str(number), str(error)) from error
+            bad.append((number, str(error)))
+            counts.failed[f"{os.fspath(path)}:{number}"] = str(error)
+            if len(bad) > MAX_BAD_LINES:
+                break
+            continue
+        any_good = True
         passages = tuple(p for part in text.split("\n") if (p := clean_passage(part)))
         if not passages:
             counts.empty += 1
             continue
         counts.documents += 1
         yield Document(id_ or f"{file}:{number}", passages)
+    if len(bad) > MAX_BAD_LINES or (bad and not any_good and share == WHOLE_FILE):
+        # The file is not what it is taken for; it is named, and not every line of it.
+        for number, _ in bad:
+            del counts.failed[f"{os.fspath(path)}:{number}"]
+        number, reason = bad[0]
+        more = f" (the first of more than {MAX_BAD_LINES} bad lines)" if bad[1:] else ""
+        raise CorpusFileError(os.fspath(path), str(number), reason + more)
 
 
-def _fields(line: str) -> tuple[str, str]:
-    """The line's id ("" if it has none) and text. Raises ValueError with the reason."""
+def parse_record(line: str) -> tuple[str, str]:
+    """The id and the text of a JSON line: an object with a string "text" and perhaps an "id".
+
+    Other keys are ignored. Half a surrogate pair, which no file can hold, becomes U+FFFD.
+
+    Returns:
+      The id, a string or a whole number there, without white space at its ends and with single
+      spaces inside, "" where there is none or null; and the text, to the code point.
+
+    Raises:
+      ValueError: the line is no such object, with the reason.
+    """
     try:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} (column {error.colno})") from error
-    except (RecursionError, ValueError) as error:  # Nested too deeply; a number too long.
+    except RecursionError as error:
+        raise ValueError("not usable JSON: nested too deeply") from error
+    except ValueError as error:  # A number too long.
         raise ValueError(f"not usable JSON: {error}") from error
     if not isinstance(record, dict):
         raise ValueError(f'expected an object with "text", found {_kind(record)}')

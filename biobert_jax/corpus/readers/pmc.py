@@ -25,6 +25,7 @@ from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
 from biobert_jax.corpus.readers.jats import article_passages
 from biobert_jax.corpus.readers.languages import medline_code
 from biobert_jax.corpus.readers.licenses import article_license, wanted_licenses
+from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.corpus.readers.tar import BLOCK_BYTES, is_tar, tar_members
 from biobert_jax.corpus.readers.xml import chunks, xml_records
 
@@ -89,7 +90,7 @@ def read_pmc(
             counts.documents += 1
             yield Document(article.id, article.passages)
 
-    with open_bytes(path, counts) as stream:
+    with open_bytes(path, counts, expected=Expected("pmc")) as stream:
         head = stream.read(BLOCK_BYTES)
         if not is_tar(head):
             data = itertools.chain([head], chunks(stream))

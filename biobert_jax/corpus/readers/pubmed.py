@@ -23,6 +23,7 @@ from biobert_jax.corpus.documents import (
 )
 from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
+from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.corpus.readers.xml import chunks, element_text, xml_records
 
 # The baseline holds no books, but efetch mixes chapters (GeneReviews, StatPearls) in with the
@@ -74,7 +75,7 @@ def read_pubmed(
     name = os.fspath(path)
     dropped = _filter(options)
     number = -1
-    with open_bytes(path, counts) as stream:
+    with open_bytes(path, counts, expected=Expected("pubmed")) as stream:
         for record in xml_records(
             chunks(stream),
             name,

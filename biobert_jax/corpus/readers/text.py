@@ -4,13 +4,22 @@ Source: google-research/bert, `create_pretraining_data.py` and `sample_text.txt`
 paragraph a line read the same.
 """
 
+import os
 from collections.abc import Iterator
 
 from etils import epath
 
-from biobert_jax.corpus.documents import Document, ReadCounts, ReadOptions, Share, clean_passage
-from biobert_jax.corpus.readers.compressed import read_lines
+from biobert_jax.corpus.documents import (
+    CorpusFileError,
+    Document,
+    ReadCounts,
+    ReadOptions,
+    Share,
+    clean_passage,
+)
 from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
+from biobert_jax.corpus.readers.lines import MAX_RECORD_BYTES, BadLine, lines_and_faults
+from biobert_jax.corpus.readers.sniff import Expected
 
 
 def read_text(
@@ -21,6 +30,9 @@ def read_text(
     counts: ReadCounts | None = None,
 ) -> Iterator[Document]:
     """Yields a document per run of non-blank lines; its id is `<file name>:<number from 1>`.
+
+    A document of more than `MAX_RECORD_BYTES`, in one line or many, is named in `counts.failed`,
+    as `path:line`, and the others are read.
 
     Args:
       path: a local or gs:// file, plain or gzip.
@@ -34,23 +46,35 @@ def read_text(
     counts = ReadCounts() if counts is None else counts
     name = epath.Path(path).name
     number = 0
-    in_run = False
+    first_line = 0  # of the document; 0 between documents
+    size = 0
     passages: list[str] = []
 
-    def document() -> Document:
-        counts.documents += 1
-        return Document(f"{name}:{number + 1}", tuple(passages))
+    def document() -> Iterator[Document]:
+        if size > MAX_RECORD_BYTES:
+            counts.failed[f"{os.fspath(path)}:{first_line}"] = (
+                f"a document of more than {MAX_RECORD_BYTES >> 20} MiB: put blank lines between "
+                "documents"
+            )
+        elif passages:
+            counts.documents += 1
+            yield Document(f"{name}:{number + 1}", tuple(passages))
 
-    for _, line in read_lines(path, counts):
-        if line and not line.isspace():
-            in_run = True
-            if share.holds(number):
+    for line_number, line in lines_and_faults(path, counts, expected=Expected("text")):
+        if isinstance(line, BadLine) and not line.too_long:
+            raise CorpusFileError(os.fspath(path), str(line_number), line.reason)
+        if isinstance(line, BadLine) or (line and not line.isspace()):
+            first_line = first_line or line_number
+            if not share.holds(number):
+                continue
+            size += MAX_RECORD_BYTES + 1 if isinstance(line, BadLine) else len(line)
+            if size > MAX_RECORD_BYTES:
+                passages.clear()
+            else:
                 passages.append(clean_passage(line))
-        elif in_run:
-            if passages:
-                yield document()
+        elif first_line:
+            yield from document()
             number += 1
-            in_run = False
+            first_line = size = 0
             passages = []
-    if passages:
-        yield document()
+    yield from document()

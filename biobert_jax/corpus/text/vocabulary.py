@@ -8,9 +8,9 @@ import hashlib
 import heapq
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from biobert_jax.corpus.documents import ReadOptions
+from biobert_jax.corpus.documents import ReadCounts, ReadOptions
 from biobert_jax.corpus.readers import open_documents
 from biobert_jax.corpus.text.fingerprints import is_held_out
 from biobert_jax.errors import UserError
@@ -32,6 +32,7 @@ class Sample:
       documents, held_out: in the order of their hashes.
       num_files: files read, of `len(inputs)`.
       num_documents, num_bytes: what they held, the held-out share included.
+      failed: records and members of archives that could not be read, to the reason.
     """
 
     documents: tuple[bytes, ...]
@@ -39,6 +40,7 @@ class Sample:
     num_files: int
     num_documents: int
     num_bytes: int
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 def draw_sample(
@@ -70,9 +72,11 @@ def draw_sample(
     options = options or ReadOptions()
     documents = _SmallestHashes(sample_bytes)
     judges = _SmallestHashes(sample_bytes // HELD_OUT_PART)
+    failed: dict[str, str] = {}
     num_files = num_documents = num_bytes = 0
     for path in sorted(inputs, key=lambda path: (_hash(seed, os.path.basename(path)), path)):
-        for document in open_documents(path, format, options=options):
+        counts = ReadCounts()
+        for document in open_documents(path, format, options=options, counts=counts):
             text = "\n".join(document.passages).encode("utf-8", "replace")
             num_documents += 1
             num_bytes += len(text)
@@ -80,11 +84,12 @@ def draw_sample(
             side.add(_hash(seed, document.id, text), text)
             if num_documents % 1000 == 0:
                 progress(num_files, num_bytes)
+        failed |= counts.failed
         num_files += 1
         progress(num_files, num_bytes)
         if num_files >= ENOUGH_FILES and num_bytes >= ENOUGH_TEXT * sample_bytes:
             break
-    sample = Sample(documents.texts(), judges.texts(), num_files, num_documents, num_bytes)
+    sample = Sample(documents.texts(), judges.texts(), num_files, num_documents, num_bytes, failed)
     if not sample.documents:
         kept_out = ": its documents are all held out" if sample.held_out else ""
         raise UserError(f"--input holds no text to train a vocabulary on{kept_out}")
