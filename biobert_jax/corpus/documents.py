@@ -99,14 +99,17 @@ class CorpusFileError(UserError):
       path: the file, as the caller named it.
       position: `line` or `line:column`, or in words (`byte 1234`); empty if nothing was read.
       reason: what is wrong there and what to do.
+      whole_before: whether the documents that came before the fault can be kept. They cannot where
+        the bytes themselves are in doubt (damaged gzip, a read that failed).
     """
 
-    def __init__(self, path: str, position: str, reason: str):
-        # All three are handed on so that the error survives pickling out of a worker process.
-        super().__init__(path, position, reason)
+    def __init__(self, path: str, position: str, reason: str, whole_before: bool = False):
+        # All are handed on so that the error survives pickling out of a worker process.
+        super().__init__(path, position, reason, whole_before)
         self.path = path
         self.position = position
         self.reason = reason
+        self.whole_before = whole_before
 
     def __str__(self) -> str:
         # `file:12: reason` is the form that editors and terminals turn into a link.

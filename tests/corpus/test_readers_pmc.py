@@ -208,11 +208,30 @@ def _parts(path, num_parts):
         yield counts
 
 
-def test_a_member_is_read_as_a_whole_or_not_at_all(tmp_path):
-    xml = f"<pmc-articleset>{article(id_='7')}{article(id_='8')}</pmc-articleset>x".encode()
+def test_of_a_set_with_a_fault_the_articles_before_it_are_kept(tmp_path):
+    broken = "<article><front><x></y></front></article>"
+    xml = f"<pmc-articleset>{article(id_='7')}{broken}{article(id_='8')}</pmc-articleset>".encode()
+    path = pack(tmp_path / "p.tar", [("s.xml", xml), ("9.xml", article(id_="9").encode())], "w")
     counts = ReadCounts()
-    assert list(read_pmc(pack(tmp_path / "p.tar", [("s.xml", xml)], "w"), counts=counts)) == []
-    assert len(counts.failed) == 1 and counts.documents == counts.empty == 0
+    assert [d.id for d in read_pmc(path, counts=counts)] == ["PMC7", "PMC9"]
+    reason = counts.failed.pop(f"{path}/s.xml")
+    assert "tag mismatch" in reason and reason.endswith("; what stands before is kept")
+    assert not counts.failed and counts.documents == 2
+
+    (tmp_path / "s.xml").write_bytes(xml)
+    got = []
+    with pytest.raises(CorpusFileError, match="tag mismatch") as caught:
+        got.extend(read_pmc(tmp_path / "s.xml"))
+    assert [d.id for d in got] == ["PMC7"] and caught.value.whole_before
+
+
+def test_a_set_in_an_archive_is_read_article_by_article(tmp_path):
+    xml = f"<pmc-articleset>{article('<p>Text.</p>' * 2000) * 200}</pmc-articleset>".encode()
+    counts = ReadCounts()
+    documents = read_pmc(pack(tmp_path / "p.tar", [("s.xml", xml)], "w"), counts=counts)
+    next(documents)
+    assert counts.bytes < len(xml) / 5
+    assert sum(1 for _ in documents) == 199
 
 
 def test_a_header_that_lies_about_the_size(tmp_path):

@@ -254,6 +254,26 @@ def test_broken_xml_yields_what_came_before_and_names_the_place(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+def test_files_joined_into_one_give_the_first_and_are_told_for_what_they_are(tmp_path):
+    path = write(tmp_path, article("A."))
+    for second in (path.read_text(), "<PubmedArticleSet/>"):
+        path.write_text(write(tmp_path, article("A.")).read_text() + "\n" + second)
+        got = []
+        with pytest.raises(CorpusFileError, match=r"files joined into one\? split them") as caught:
+            got.extend(read_pubmed(path))
+        assert len(got) == 1 and caught.value.whole_before
+
+
+def test_damaged_gzip_is_told_for_what_it_is_when_it_breaks_the_xml_first(tmp_path):
+    path = write(tmp_path, *(article(f"Title {i}.", pmid=str(i)) for i in range(3000)))
+    data = bytearray(gzip.compress(path.read_bytes(), 1))
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+    with pytest.raises(CorpusFileError, match="gzip data is damaged") as caught:
+        list(read_pubmed(path))
+    assert not caught.value.whole_before
+
+
 @pytest.mark.parametrize("end", ["", "<PubmedArticle>", "</PubmedArticleSet>x", "</Other>"])
 def test_an_end_that_is_missing_or_wrong(tmp_path, end):
     got = []

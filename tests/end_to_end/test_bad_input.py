@@ -52,8 +52,8 @@ def broken_files(tmp_path, corpus):
     whole = gzip.compress((corpus / "abstracts.xml").read_bytes())
     (tmp_path / "cut.xml.gz").write_bytes(whole[: len(whole) // 2])
     text = (corpus / "abstracts.xml").read_text(encoding="utf-8")
-    middle = text.index("</Article>", len(text) // 2)
-    (tmp_path / "broken.xml").write_text(text[:middle] + "<" + text[middle:], encoding="utf-8")
+    first = text.index("</Article>")
+    (tmp_path / "broken.xml").write_text(text[:first] + "<" + text[first:], encoding="utf-8")
     (tmp_path / "latin.txt").write_bytes("Caf\u00e9 au lait\n".encode("latin-1"))
     (tmp_path / "bad.jsonl").write_text('{"id": 1, "text": "x"}\n{"id": 2,\n', encoding="utf-8")
     return [
@@ -82,6 +82,20 @@ def test_a_bad_file_is_named_and_the_good_ones_go_on(fails, vocab, good, corpus,
     ]
     fails(prepare(inputs, vocab, tmp_path / "strict", "text", "--on_error", "fail"))
     assert not (tmp_path / "strict/manifest.json").exists()
+
+
+def test_what_is_whole_before_a_fault_is_kept(fails, vocab, corpus, tmp_path):
+    whole = (corpus / "abstracts.xml").read_text(encoding="utf-8")
+    (tmp_path / "joined.xml").write_text(whole + whole, encoding="utf-8")
+    line = fails(prepare(tmp_path / "joined.xml", vocab, tmp_path / "out", "pubmed"))
+    assert "joined.xml:" in line and "split them" in line
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest["num_documents"] == whole.count("<PubmedArticle>")
+
+    # Nothing of a file whose bytes are in doubt, and the cause comes first.
+    (tmp_path / "cut.xml.gz").write_bytes(gzip.compress(whole.encode())[:-4])
+    line = fails(prepare(tmp_path / "cut.xml.gz", vocab, tmp_path / "none", "pubmed"))
+    assert line.startswith(f"error: {tmp_path / 'cut.xml.gz'}: ") and "no document is left" in line
 
 
 def test_empty_documents_are_counted_and_an_empty_corpus_refused(fails, vocab, tmp_path, capsys):

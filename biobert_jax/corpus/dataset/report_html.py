@@ -267,8 +267,9 @@ def _failed(failed: Mapping[str, str]) -> str:
     more = f" The first {MAX_LISTED}; corpus.json has all." if len(failed) > MAX_LISTED else ""
     return (
         f'<section>\n<h2>Files that could not be read</h2>\n<p class="note">{len(failed):,} files '
-        f"or members of archives are not in the data set.{more}</p>\n<table>\n"
-        f"<thead><tr><th>File</th><th>Reason</th></tr></thead>\n{body}</table>\n</section>\n"
+        f"or members of archives are not in the data set, or only up to a fault.{more}</p>\n"
+        "<table>\n<thead><tr><th>File</th><th>Reason</th></tr></thead>\n"
+        f"{body}</table>\n</section>\n"
     )
 
 

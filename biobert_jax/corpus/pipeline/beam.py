@@ -34,7 +34,7 @@ from biobert_jax.corpus.pipeline.prepare import (
     build_manifest,
     count_documents,
     finished_before,
-    is_bad,
+    is_lost,
     nothing_to_write,
     resolve_documents,
 )
@@ -228,7 +228,8 @@ class _Resolve(_Stage):
     def process(self, _, tasks: Sequence[Task], encoded: list[tuple[int, dict[str, Any]]]):
         results = [result for _, result in sorted(encoded, key=_first)]
         failed = {path: error for result in results for path, error in result["failed"].items()}
-        good = [task for task in tasks if not is_bad(task, failed)]
+        lost = {path for result in results for path in result["lost"]}
+        good = [task for task in tasks if not is_lost(task, lost)]
         if failed and self.place.arguments.on_error == "fail":
             good = []
         with self.place.here() as (folder, arguments):

@@ -43,11 +43,12 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
     """Reads and tokenizes a task's files; returns its counts.
 
     A task whose result is there, of the same files as they are now, is not done again. A file
-    found to be bad leaves no document and is named in `failed`.
+    found to be bad is named in `failed`; it keeps the documents before the fault where they are
+    whole, and else leaves none and is in `lost` too.
 
     Returns:
       `documents`, `bytes` (of text read, decompressed), `dropped` (counts by reason), `failed`
-      (file, or archive/member, to the error).
+      (file, or archive/member, to the error), `lost` (the files of which nothing may be used).
 
     Raises:
       CorpusFileError: a bad file, with `on_error="fail"`.
@@ -55,7 +56,7 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
     done = task_path(work, task, "json")
     claim = task_claim(task)
     result = read_result(done)
-    if result is not None and result["claim"] == claim:
+    if result is not None and result["claim"] == claim and "lost" in result:
         if not result["failed"] or arguments.on_error == "skip":
             return result
     done.unlink(missing_ok=True)  # before what it speaks of is written anew
@@ -63,6 +64,7 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
     encode = document_encoder(arguments, tokenizer)
     dropped: Counter[str] = Counter()
     failed: dict[str, str] = {}
+    lost: list[str] = []
     deletions: list[tuple[int, int]] = []
     num_documents = num_bytes = 0
     with EncodedWriter(
@@ -92,8 +94,12 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
                 if arguments.on_error == "fail":
                     raise error
                 failed[path] = str(error)
-                writer.go_back(mark)
-                continue
+                if not error.whole_before:
+                    lost.append(path)
+                    writer.go_back(mark)
+                    continue
+                if added:
+                    failed[path] += "; what stands before is kept"
             if counts.failed and arguments.on_error == "fail":
                 member, reason = next(iter(counts.failed.items()))
                 raise CorpusFileError(member, "", reason)
@@ -110,6 +116,7 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
         "bytes": num_bytes,
         "dropped": dict(dropped),
         "failed": failed,
+        "lost": lost,
     }
     write_result(done, result)
     return result

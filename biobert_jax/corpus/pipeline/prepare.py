@@ -12,7 +12,7 @@ import functools
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ Progress = Callable[[str, int, int], None]
 # In `.work/`: the hash of the arguments that it belongs to.
 CLAIM = "fingerprint"
 MAX_INPUTS_NAMED = 1000
+# In the error of a corpus of which nothing could be read.
+_REASONS_SHOWN = 3
 
 
 def prepare(
@@ -85,8 +87,9 @@ def prepare(
         encode = functools.partial(encode_task, common, str(work))
         encoded = run("read", encode, tasks, [task.bytes for task in tasks])
         failed = {k: v for result in encoded for k, v in result["failed"].items()}
-        # A share of a bad file may have ended before the fault: the file is out as a whole.
-        good = [i for i, task in enumerate(tasks) if not is_bad(task, failed)]
+        # A share of a lost file may have ended before the fault: the file is out as a whole.
+        lost = {path for result in encoded for path in result["lost"]}
+        good = [i for i, task in enumerate(tasks) if not is_lost(task, lost)]
         tasks, encoded = [tasks[i] for i in good], [encoded[i] for i in good]
 
         verdicts = resolve_documents(arguments, tasks, str(work))
@@ -242,17 +245,19 @@ def _run(
     return [results[number] for number in range(len(tasks))]
 
 
-def is_bad(task: Task, failed: dict[str, str]) -> bool:
-    """Whether a task holds nothing but a bad file; of several files, bad ones left nothing."""
-    return len(task.paths) == 1 and task.paths[0] in failed
+def is_lost(task: Task, lost: Collection[str]) -> bool:
+    """Whether a task holds nothing but a lost file; of several files, lost ones left nothing."""
+    return len(task.paths) == 1 and task.paths[0] in lost
 
 
 def nothing_to_write(dropped: dict[str, int], failed: dict[str, str]) -> UserError:
-    """The error of a corpus that gave no document."""
-    counts = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items())
+    """The error of a corpus that gave no document: what went wrong with its files comes first."""
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items() if count)
     left_out = f" (left out: {counts})" if counts else ""
-    reasons = "".join(f"; {reason}" for reason in failed.values())
-    return UserError(f"nothing to write: no document is left{left_out}{reasons}")
+    reasons = list(failed.values())[:_REASONS_SHOWN]
+    if len(failed) > len(reasons):
+        reasons.append(f"{len(failed) - len(reasons):,} more files could not be read")
+    return UserError("; ".join([*reasons, f"no document is left to write{left_out}"]))
 
 
 def _publish(manifest: Manifest, tokenizer: Tokenizer, work: Path, output: Path) -> None:

@@ -2,7 +2,8 @@
 
 Every reader is a generator `read_*(path, *, options, share, counts)`. It opens the file when the
 first document is asked for, holds one document at a time, skips records without text, and raises
-`CorpusFileError` for a file that cannot be read, after the documents before the fault.
+`CorpusFileError` for a file that cannot be read, after the documents before the fault; its
+`whole_before` says whether these can be kept.
 
 A share does as little as it can with the records of others, but reads the whole file and raises
 for what is wrong with it as a whole. What is wrong inside a record, in the formats whose other

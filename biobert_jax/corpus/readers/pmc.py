@@ -60,7 +60,7 @@ def read_pmc(
     Archives are read front to back, and nothing is extracted. Members not called .xml or .nxml are
     passed over. A member that must not be read (a link, a device, a path out of the archive) or
     cannot be (broken XML, entities, out of bounds) is named in `counts.failed`; the others are
-    read.
+    read, and of a set of articles those before the fault.
 
     Args:
       path: a local or gs:// file: an article, a set of articles (`pmc-articleset`), or a tar
@@ -106,19 +106,16 @@ def read_pmc(
             if member.fault:
                 counts.failed[member_name] = member.fault
                 continue
+            before = counts.documents
             try:
-                # All of a member or nothing: what is wrong with it may come last.
-                articles = [
-                    _article(element, member_name, place, options, dropped)
-                    for place, element in enumerate(_articles(member.chunks(), member_name))
-                ]
+                for place, element in enumerate(_articles(member.chunks(), member_name)):
+                    yield from count(_article(element, member_name, place, options, dropped))
             except CorpusFileError as error:
                 if error.path != member_name:  # The archive itself.
                     raise
-                counts.failed[member_name] = f"{error.position}: {error.reason}".lstrip(": ")
-                continue
-            for article in articles:
-                yield from count(article)
+                kept = "; what stands before is kept" if counts.documents > before else ""
+                reason = f"{error.position}: {error.reason}".lstrip(": ") + kept
+                counts.failed[member_name] = reason
 
 
 def _is_xml(name: str) -> bool:

@@ -35,6 +35,8 @@ _SAFE = {
 _PROLOG_BYTES = 1 << 10
 CHUNK_BYTES = 1 << 16
 
+# What a second document behind the first one looks like to libxml2.
+_AFTER_THE_END = (etree.ErrorTypes.ERR_DOCUMENT_END, etree.ErrorTypes.ERR_RESERVED_XML_NAME)
 _LXML_PLACE = re.compile(r"\s*, line \d+, column \d+\s*$")
 _NAMESPACE = re.compile(r"\{.*\}")
 _TAG = re.compile(r"<[^>]*>")
@@ -67,7 +69,8 @@ def xml_records(
 
     Raises:
       CorpusFileError: the document is not well-formed, has another root, declares entities or is
-        out of bounds. The records before the fault have been yielded.
+        out of bounds. The records before the fault have been yielded, and are whole: broken XML
+        is blamed only when the rest of `data` could be read.
     """
     data = iter(data)
     read, root = _to_root(data, path, kind, roots)
@@ -92,13 +95,16 @@ def xml_records(
                 _release(record)
                 pending = markup = 0
         if error is not None:
+            # Damaged gzip mostly shows as odd characters first, and as what it is at its end.
+            for _ in data:
+                pass
             raise _not_well_formed(path, error) from error
         if pending > MAX_RECORD_BYTES or markup > MAX_RECORD_MARKUP:
             reason = (
                 f"more than {MAX_RECORD_BYTES >> 20} MiB or {MAX_RECORD_MARKUP:,} tags and "
                 "attributes in one record; not read further"
             )
-            raise CorpusFileError(path, "", reason)
+            raise CorpusFileError(path, "", reason, whole_before=True)
     if single:
         yield record
 
@@ -176,6 +182,8 @@ def _release(record: etree._Element) -> None:
 
 def _not_well_formed(path: str, error: etree.XMLSyntaxError) -> CorpusFileError:
     line, column = error.position
-    message = _LXML_PLACE.sub("", error.msg or "no reason given")
+    message = clean_passage(_LXML_PLACE.sub("", error.msg or "no reason given"))
+    if error.code in _AFTER_THE_END:
+        message += " (files joined into one? split them)"
     position = f"{line}:{column}" if line else ""
-    return CorpusFileError(path, position, f"not well-formed XML: {clean_passage(message)}")
+    return CorpusFileError(path, position, f"not well-formed XML: {message}", whole_before=True)
