@@ -28,7 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add_input_arguments(parser)
     parser.add_argument(
-        "--vocab", required=True, metavar="FILE", help="vocab.txt, or a SentencePiece .model"
+        "--vocab",
+        required=True,
+        metavar="FILE",
+        help="vocab.txt, a model's folder, or a SentencePiece .model",
+    )
+    parser.add_argument(
+        "--do_lower_case",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="auto: as the tokenizer files beside the vocabulary say, else as its pieces do (auto)",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="the data set's folder")
     _add_row_arguments(parser.add_argument_group("rows"))
@@ -199,6 +208,7 @@ def run(args: argparse.Namespace) -> int:
         inputs=expand_inputs(args.input),
         format=args.format,
         vocab=args.vocab,
+        do_lower_case=args.do_lower_case,
         options=read_options(args),
         objective=args.objective or ("mlm_nsp" if args.record_format == "bert" else "mlm"),
         **{

@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         trial = Path(folder, output.name)  # The tokenizers open files.
         trial.write_bytes(content)
-        tokenizer = load_tokenizer(trial)
+        tokenizer = load_tokenizer(trial, do_lower_case=args.lowercase)
     tokenizer.path = output
     fits = []
     if sample.held_out:

@@ -44,6 +44,33 @@ def write_jsonl(path, corpus, copies=1):
     return path
 
 
+def test_whether_text_is_lower_cased_is_said_kept_and_used_again(tmp_path, capsys):
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, "Aspirin", "aspirin"]
+    (tmp_path / "vocab.txt").write_text("".join(f"{token}\n" for token in tokens))
+    (tmp_path / "in.txt").write_text("Aspirin ASPIRIN aspirin\n")
+
+    def prepared(vocab, name, *more):
+        command = ["prepare", "--input", tmp_path / "in.txt", "--format", "text", "--vocab", vocab]
+        command += ["--workers", "1", "--held_out", "0", "--output", tmp_path / name, *more]
+        code = cli.main([str(word) for word in command])
+        return code, capsys.readouterr().err
+
+    code, message = prepared(tmp_path / "vocab.txt", "no")
+    assert code == 1 and "cased or not? 1 of 28 pieces" in message and "--do_lower_case" in message
+    assert prepared(tmp_path / "vocab.txt", "lower", "--do_lower_case", "yes")[0] == 0
+    assert prepared(tmp_path / "lower/vocab.txt", "again")[0] == 0
+    assert prepared(tmp_path / "vocab.txt", "cased", "--do_lower_case", "no")[0] == 0
+    for name, unknown in (("lower", 0), ("again", 0), ("cased", 1)):
+        manifest = read_manifest(tmp_path / name)
+        assert manifest.tokenizer["do_lower_case"] is (not unknown)
+        assert manifest.statistics["unknown_tokens"] == unknown
+    # The same files otherwise read are another data set.
+    assert (
+        "another data set" in prepared(tmp_path / "vocab.txt", "cased", "--do_lower_case", "yes")[1]
+    )
+
+
 def test_every_token_of_the_corpus_is_in_the_rows(data, corpus, vocab):
     tokenizer = load_tokenizer(vocab)
     expected = np.zeros(tokenizer.vocab_size, int)

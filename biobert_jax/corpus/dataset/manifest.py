@@ -42,6 +42,13 @@ _TOKENIZER = {
     "sha256": fields.SHA256,
     "special": fields.OBJECT,
 }
+# Those of sets made since a vocabulary's flags are kept.
+_TOKENIZER_OPTIONS = {
+    "do_lower_case": fields.FLAG,
+    "strip_accents": fields.FLAG,
+    "tokenize_chinese_chars": fields.FLAG,
+    "added_tokens": fields.LIST,
+}
 _MANIFEST = {
     "num_documents": fields.COUNT,
     "num_sequences": fields.COUNT,
@@ -78,9 +85,10 @@ class Manifest:
 
     `dropped` counts the documents left out, by reason ("empty", "duplicate", …). `statistics`
     holds further counts, and histograms as `statistics.Histogram` has them. `tokenizer` holds
-    `file` (beside the manifest), `kind`, `cased`, `vocab_size`, `sha256` and the ids of the
-    special tokens; `arguments` what `prepare` was called with, `fingerprint` a hash of these and
-    of the files; `failed` the input files, or members of archives, left out, with the reason.
+    `file` (beside the manifest), `kind`, `cased`, what `TokenizerOptions` has, `vocab_size`,
+    `sha256` and the ids of the special tokens; `arguments` what `prepare` was called with,
+    `fingerprint` a hash of these and of the files; `failed` the input files, or members of
+    archives, left out, with the reason.
     `files` are the SHA-256 of what describes the set (corpus.json and so on), by name.
     """
 
@@ -169,6 +177,8 @@ def check_records(values: dict[str, Any]) -> None:
     check_fields(values, {**_RECORDS, "tokenizer": fields.OBJECT})
     tokenizer = values["tokenizer"]
     check_fields(tokenizer, _TOKENIZER, "tokenizer")
+    if "do_lower_case" in tokenizer:
+        check_fields(tokenizer, _TOKENIZER_OPTIONS, "tokenizer")
     token_id = fields.integer(0, tokenizer["vocab_size"] - 1)
     check_fields(
         tokenizer["special"],

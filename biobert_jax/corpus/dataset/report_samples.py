@@ -63,7 +63,10 @@ def read_samples(
         if shard >= 0 and len(places) < count:
             rows, size = shards[shard].rows, shards[shard].bytes
             places.add((shard, rng.randrange(min(rows, max(1, rows * _SAMPLE_BYTES // size)))))
-    tokenizer = load_tokenizer(directory / manifest.tokenizer["file"])
+    # Only its pieces count here; the manifest that says more of it may not be in its place yet.
+    tokenizer = load_tokenizer(
+        directory / manifest.tokenizer["file"], do_lower_case=not manifest.tokenizer["cased"]
+    )
     texts = piece_texts(tokenizer)
     samples = []
     for shard, row in sorted(places):

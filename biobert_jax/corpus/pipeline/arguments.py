@@ -15,10 +15,10 @@ from biobert_jax.corpus.dataset.records import OBJECTIVES, RECORD_FORMATS, Recor
 from biobert_jax.corpus.documents import ReadOptions
 from biobert_jax.corpus.rows.masked_pairs import max_predictions_for
 from biobert_jax.corpus.text.splitters import splitter_id
-from biobert_jax.corpus.text.tokenization import Tokenizer
+from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.errors import UserError
-from biobert_jax.files import file_sha256
 
+_LOWER_CASE = {"auto": None, "yes": True, "no": False}
 _OF_PAIRS = ("sentence_splitter", "short_seq_prob", "dupe_factor")
 _OF_MASKS = ("masked_lm_prob", "max_predictions", "whole_word_mask")
 
@@ -31,6 +31,8 @@ class PrepareArguments:
       inputs: files, in a fixed order.
       format: a key of `readers.READERS`.
       vocab: path of the vocabulary.
+      do_lower_case: "auto" as the vocabulary's own files and pieces say; "yes", "no" whatever
+        they say.
       options: what to read of the files.
       objective: "mlm" or "mlm_nsp".
       record_format: "packed" or "bert", which is always "mlm_nsp".
@@ -54,6 +56,7 @@ class PrepareArguments:
     inputs: tuple[str, ...]
     format: str
     vocab: str
+    do_lower_case: str = "auto"
     options: ReadOptions = ReadOptions()
     objective: str = "mlm"
     record_format: str = "packed"
@@ -73,6 +76,7 @@ class PrepareArguments:
     on_error: str = "skip"
 
     def __post_init__(self):
+        _choice("--do_lower_case", self.do_lower_case, tuple(_LOWER_CASE))
         _choice("--objective", self.objective, OBJECTIVES)
         _choice("--record_format", self.record_format, RECORD_FORMATS)
         _choice("--duplicates", self.duplicates, ("drop", "keep"))
@@ -111,6 +115,10 @@ class PrepareArguments:
             for name in names:
                 if not is_used and getattr(self, name) != getattr(type(self), name):
                     raise UserError(f"--{name} is for {remedy} with it, or leave it out")
+
+    def load_tokenizer(self) -> Tokenizer:
+        """The vocabulary's tokenizer."""
+        return load_tokenizer(self.vocab, do_lower_case=_LOWER_CASE[self.do_lower_case])
 
     @property
     def needs_sentences(self) -> bool:
@@ -182,7 +190,7 @@ def fingerprint(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:
 def work_claim(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:
     """As `fingerprint`, without the sizes: an unfinished run goes on when a file was mended."""
     deciding = asdict(arguments)
-    for name in ("vocab", "on_error"):
+    for name in ("vocab", "do_lower_case", "on_error"):
         del deciding[name]
     return _hash(
         {
@@ -191,7 +199,8 @@ def work_claim(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:
             "splitter": splitter_id(arguments.sentence_splitter)
             if arguments.needs_sentences
             else "",
-            "vocab_sha256": file_sha256(tokenizer.path),
+            "vocab_sha256": tokenizer.vocab_sha256(),
+            "tokenizer": tokenizer.options.to_dict(),
         }
     )
 

@@ -9,6 +9,7 @@ What passes from encoding to packing lies in `output/.work/`, which every worker
 for Dataflow, a shared folder or one machine otherwise.
 """
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -41,7 +42,6 @@ from biobert_jax.corpus.pipeline.prepare import (
 from biobert_jax.corpus.pipeline.shards import num_shards, shard_name, write_shard
 from biobert_jax.corpus.pipeline.spill import KeyedRows, key_range
 from biobert_jax.corpus.pipeline.tasks import Task, plan_tasks, task_path
-from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.errors import UserError
 
 # What encoding leaves for the stages after it, and what resolving needs of that.
@@ -93,7 +93,7 @@ def prepare_with_beam(
     if not outcome["shards"]:
         raise nothing_to_write(outcome["counts"]["dropped"], outcome["failed"])
     with place.here() as (_, local):
-        tokenizer = load_tokenizer(local.vocab)
+        tokenizer = local.load_tokenizer()
         manifest = build_manifest(arguments, tokenizer, claim, **outcome)
     for shard in manifest.shards:
         (work / shard.name).replace(folder / shard.name)
@@ -111,15 +111,26 @@ def prepare_with_beam(
 
 def _place(arguments: PrepareArguments, output: str) -> tuple["_Place", str]:
     """What workers need, and the data set's fingerprint."""
-    path = arguments.vocab
-    if "://" not in path:
-        path = load_tokenizer(path).path  # which may be a folder's
-    content = epath.Path(path).read_bytes()
+    with _local_vocabulary(arguments) as local:
+        tokenizer = local.load_tokenizer()
+        content = tokenizer.vocab_bytes()
     # Tasks name their files: a list of millions must not travel with every worker's code.
     common = dataclasses.replace(arguments, inputs=())
-    place = _Place(common, epath.Path(path).name, content, output)
-    with place.here() as (_, local):
-        return place, fingerprint(arguments, load_tokenizer(local.vocab))
+    place = _Place(common, tokenizer.file_name, content, tokenizer.options.to_dict(), output)
+    return place, fingerprint(arguments, tokenizer)
+
+
+@contextlib.contextmanager
+def _local_vocabulary(arguments: PrepareArguments) -> Iterator[PrepareArguments]:
+    """The arguments with a vocabulary on this machine. Of a remote one the file alone is taken."""
+    if "://" not in arguments.vocab:
+        yield arguments
+        return
+    path = epath.Path(arguments.vocab)
+    with tempfile.TemporaryDirectory(prefix="biobert-") as folder:
+        local = Path(folder, path.name)
+        local.write_bytes(path.read_bytes())
+        yield dataclasses.replace(arguments, vocab=str(local))
 
 
 def _build(pipeline: beam.Pipeline, tasks: Sequence[Task], place: "_Place") -> None:
@@ -169,6 +180,7 @@ class _Place:
     arguments: PrepareArguments
     vocab_name: str
     vocab: bytes
+    tokenizer: dict[str, Any]  # its options
     output: str
 
     def here(self):
@@ -184,7 +196,11 @@ class _Here:
         self._folder = tempfile.mkdtemp(prefix="biobert-")
         vocab = Path(self._folder) / self._place.vocab_name
         vocab.write_bytes(self._place.vocab)
-        arguments = dataclasses.replace(self._place.arguments, vocab=str(vocab), on_error="skip")
+        section = {"file": vocab.name, **self._place.tokenizer}
+        vocab.with_name(NAME).write_text(json.dumps({"tokenizer": section}))
+        arguments = dataclasses.replace(
+            self._place.arguments, vocab=str(vocab), do_lower_case="auto", on_error="skip"
+        )
         return self._folder, arguments
 
     def __exit__(self, *_) -> None:
@@ -270,7 +286,7 @@ class _Write(_Stage):
         keys = np.concatenate([part.keys for part in parts])
         rows = np.concatenate([part.rows for part in parts])[np.argsort(keys, kind="stable")]
         with self.place.here() as (folder, arguments):
-            tokenizer = load_tokenizer(arguments.vocab)
+            tokenizer = arguments.load_tokenizer()
             format: RecordFormat = arguments.format_of_records(tokenizer.vocab_size)
             name = shard_name(split, index, count)
             shard = write_shard(Path(folder), split, name, encode_rows(rows, format), len(rows))

@@ -27,7 +27,7 @@ from biobert_jax.corpus.text.fingerprints import (
     near_duplicate_bands,
 )
 from biobert_jax.corpus.text.splitters import load_splitter
-from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
+from biobert_jax.corpus.text.tokenization import Tokenizer
 
 
 class EncodedDocument(NamedTuple):
@@ -60,7 +60,7 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
         if not result["failed"] or arguments.on_error == "skip":
             return result
     done.unlink(missing_ok=True)  # before what it speaks of is written anew
-    tokenizer = warm_tokenizer(arguments.vocab)
+    tokenizer = warm_tokenizer(arguments)
     encode = document_encoder(arguments, tokenizer)
     dropped: Counter[str] = Counter()
     failed: dict[str, str] = {}
@@ -167,12 +167,16 @@ def document_encoder(
     return encode
 
 
-def warm_tokenizer(path: str) -> Tokenizer:
-    """The tokenizer of a vocabulary, with what it remembers from the tasks before."""
-    status = os.stat(path)
-    return _loaded_tokenizer(path, status.st_mtime_ns, status.st_size)
+def warm_tokenizer(arguments: PrepareArguments) -> Tokenizer:
+    """The arguments' tokenizer, with what it remembers from the tasks before."""
+    status = os.stat(arguments.vocab)
+    # The other arguments do not count, and would keep tokenizers apart.
+    key = PrepareArguments(
+        inputs=(), format="", vocab=arguments.vocab, do_lower_case=arguments.do_lower_case
+    )
+    return _loaded_tokenizer(key, status.st_mtime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded_tokenizer(path: str, *_: int) -> Tokenizer:
-    return load_tokenizer(path)
+def _loaded_tokenizer(arguments: PrepareArguments, *_: int) -> Tokenizer:
+    return arguments.load_tokenizer()

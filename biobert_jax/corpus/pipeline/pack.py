@@ -58,7 +58,7 @@ def packed_chunks(
     arguments: PrepareArguments, work: str, task: Task, verdicts: bytes, split: str
 ) -> tuple["RowMaker", Iterator[KeyedRows]]:
     """The rows of a task's documents of a split, in sorted chunks, and what counts them."""
-    tokenizer = warm_tokenizer(arguments.vocab)
+    tokenizer = warm_tokenizer(arguments)
     index = read_index(task_path(work, task, "index"))
     kept = np.frombuffer(verdicts, np.uint8) == KEPT
     documents = read_documents(

@@ -43,9 +43,9 @@ from biobert_jax.corpus.pipeline.runners import Workers
 from biobert_jax.corpus.pipeline.shards import plan_shards, shard_task
 from biobert_jax.corpus.pipeline.tasks import Task, plan_tasks, task_path
 from biobert_jax.corpus.readers import GLOBAL_IDS
-from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
+from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.errors import UserError
-from biobert_jax.files import file_sha256, write_text_atomically
+from biobert_jax.files import write_text_atomically
 
 Progress = Callable[[str, int, int], None]
 # In `.work/`: the hash of the arguments that it belongs to.
@@ -73,7 +73,7 @@ def prepare(
       CorpusFileError: a bad input file, with `on_error="fail"`.
     """
     output = Path(output)
-    tokenizer = load_tokenizer(arguments.vocab)
+    tokenizer = arguments.load_tokenizer()
     claim = fingerprint(arguments, tokenizer)
     finished = finished_before(output, claim)
     if finished is not None:
@@ -203,11 +203,12 @@ def build_manifest(
             },
         },
         tokenizer={
-            "file": "vocab.model" if tokenizer.kind == "sentencepiece" else "vocab.txt",
+            "file": tokenizer.file_name,
             "kind": tokenizer.kind,
             "cased": tokenizer.cased,
+            **tokenizer.options.to_dict(),
             "vocab_size": tokenizer.vocab_size,
-            "sha256": file_sha256(tokenizer.path),
+            "sha256": tokenizer.vocab_sha256(),
             "special": tokenizer.special._asdict(),
         },
         arguments=dataclasses.asdict(arguments) | {"inputs": _some(arguments.inputs)},
@@ -263,7 +264,7 @@ def nothing_to_write(dropped: dict[str, int], failed: dict[str, str]) -> UserErr
 def _publish(manifest: Manifest, tokenizer: Tokenizer, work: Path, output: Path) -> None:
     """Moves the files into place and, last, writes the manifest that makes them a data set."""
     vocab = manifest.tokenizer["file"]
-    shutil.copyfile(tokenizer.path, work / vocab)
+    (work / vocab).write_bytes(tokenizer.vocab_bytes())
     names = {vocab, *(shard.name for shard in manifest.shards)}
     # What a run that died here had moved, of files that have changed since.
     for path in output.glob("*.tfrecord"):

@@ -47,12 +47,27 @@ class _Memo(dict):
 
 
 class WordPiece:
-    """Turns text into ids by a vocabulary; `lowercase` also strips accents."""
+    """Turns text into ids by a vocabulary.
 
-    def __init__(self, ids: Mapping[str, int], unknown: int, *, lowercase: bool):
+    Upstream strips accents where it lower-cases, and only there, and sets every CJK character
+    apart; `strip_accents` and `split_cjk` are for models made otherwise.
+    """
+
+    def __init__(
+        self,
+        ids: Mapping[str, int],
+        unknown: int,
+        *,
+        lowercase: bool,
+        strip_accents: bool | None = None,
+        split_cjk: bool = True,
+    ):
         self._ids = ids
         self._unknown = unknown
         self._lowercase = lowercase
+        self._strip_accents = lowercase if strip_accents is None else strip_accents
+        self._split_cjk = split_cjk
+        self._cleaned, self._spaced = _TABLES[split_cjk]
         # The longest entry bounds the greedy search.
         self._longest = max(map(len, ids))
         self._memo = _Memo(self._stretch_ids)
@@ -74,12 +89,14 @@ class WordPiece:
         return ids
 
     def _basic_tokens(self, text: str) -> list[str]:
-        if not self._lowercase:
-            return text.translate(_SPACED).split()
+        if not self._lowercase and not self._strip_accents:
+            return text.translate(self._spaced).split()
         tokens = []
-        for word in text.translate(_CLEANED).split():
-            folded = unicodedata.normalize("NFD", word.lower())
-            tokens += folded.translate(_UNACCENTED).translate(_SPACED).split()
+        for word in text.translate(self._cleaned).split():
+            folded = word.lower() if self._lowercase else word
+            if self._strip_accents:
+                folded = unicodedata.normalize("NFD", folded).translate(_UNACCENTED)
+            tokens += folded.translate(self._spaced).split()
         return tokens
 
     def _word_ids(self, word: str) -> list[int]:
@@ -111,9 +128,11 @@ class WordPiece:
 
     def _placed_tokens(self, text: str) -> Iterator[tuple[str, tuple[int, int]]]:
         """As `_basic_tokens`, and where in the text each token is from."""
-        for characters, places in _words(text):
+        for characters, places in _words(text, self._split_cjk):
             if self._lowercase:
-                characters, places = _fold(characters, places)
+                characters, places = _lower(characters, places)
+            if self._strip_accents:
+                characters, places = _unaccented(characters, places)
             yield from _split_punctuation(characters, places)
 
 
@@ -129,22 +148,27 @@ class _CharacterTable(dict):
         return replacement
 
 
-def _clean(character: str) -> str:
-    if _is_space(character):
-        return " "
-    if _is_dropped(character):
-        return ""
-    return f" {character} " if _is_cjk(ord(character)) else character
+def _tables(split_cjk: bool) -> tuple[_CharacterTable, _CharacterTable]:
+    def clean(character: str) -> str:
+        if _is_space(character):
+            return " "
+        if _is_dropped(character):
+            return ""
+        return f" {character} " if split_cjk and _is_cjk(ord(character)) else character
+
+    # The second does both steps of upstream's BasicTokenizer at once, where case stays: cleaning
+    # does not hang on punctuation, and no punctuation mark is cleaned away.
+    return (
+        _CharacterTable(clean),
+        _CharacterTable(lambda c: f" {c} " if _is_punctuation(c) else clean(c)),
+    )
 
 
-# Both steps of upstream's BasicTokenizer at once where case stays: cleaning does not hang on
-# punctuation, and no punctuation mark is cleaned away.
-_SPACED = _CharacterTable(lambda c: f" {c} " if _is_punctuation(c) else _clean(c))
-_CLEANED = _CharacterTable(_clean)
+_TABLES = {split_cjk: _tables(split_cjk) for split_cjk in (True, False)}
 _UNACCENTED = _CharacterTable(lambda c: "" if unicodedata.category(c) == "Mn" else c)
 
 
-def _words(text: str) -> Iterator[tuple[str, list[int]]]:
+def _words(text: str, split_cjk: bool) -> Iterator[tuple[str, list[int]]]:
     """Runs between white space, CJK characters alone, without what upstream cleans away.
 
     Yields (characters, their places in `text`).
@@ -152,7 +176,7 @@ def _words(text: str) -> Iterator[tuple[str, list[int]]]:
     characters: list[str] = []
     places: list[int] = []
     for place, character in enumerate(text):
-        is_alone = _is_cjk(ord(character))
+        is_alone = split_cjk and _is_cjk(ord(character))
         if characters and (is_alone or _is_space(character)):
             yield "".join(characters), places
             characters, places = [], []
@@ -165,16 +189,17 @@ def _words(text: str) -> Iterator[tuple[str, list[int]]]:
         yield "".join(characters), places
 
 
-def _fold(word: str, places: list[int]) -> tuple[str, list[int]]:
-    """Lower case without accents. Both may change the number of characters, not their order."""
-    lowered = word.lower()
+def _lower(word: str, places: list[int]) -> tuple[str, list[int]]:
+    """Lower case. It may change the number of characters, not their order."""
     # A character gives as many lower-case ones by itself as in its word (only a final sigma
-    # depends on what is around it), and as many decomposed ones.
-    places = [p for c, p in zip(word, places, strict=True) for _ in c.lower()]
-    decomposed = unicodedata.normalize("NFD", lowered)
-    places = [
-        p for c, p in zip(lowered, places, strict=True) for _ in unicodedata.normalize("NFD", c)
-    ]
+    # depends on what is around it).
+    return word.lower(), [p for c, p in zip(word, places, strict=True) for _ in c.lower()]
+
+
+def _unaccented(word: str, places: list[int]) -> tuple[str, list[int]]:
+    """Without accents. A character gives as many decomposed ones by itself as in its word."""
+    decomposed = unicodedata.normalize("NFD", word)
+    places = [p for c, p in zip(word, places, strict=True) for _ in unicodedata.normalize("NFD", c)]
     kept = [
         (c, p) for c, p in zip(decomposed, places, strict=True) if unicodedata.category(c) != "Mn"
     ]
