@@ -18,7 +18,7 @@ from biobert_jax.config import NerConfig
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.data.order import row_order
 from biobert_jax.errors import UserError
-from biobert_jax.files import write_text_atomically
+from biobert_jax.files import try_to_write, write_text_atomically
 from biobert_jax.model.kernel_checks import check_kernels
 from biobert_jax.scoring import conlleval
 from biobert_jax.tasks.model_card import ner_model_card
@@ -31,7 +31,7 @@ from biobert_jax.tasks.ner_model import (
     tagger_of,
     word_probabilities,
 )
-from biobert_jax.training import loop
+from biobert_jax.training import distributed, loop
 from biobert_jax.training.initial import abstract_state, initial_state
 from biobert_jax.training.instruments import instruments
 from biobert_jax.training.optimizer import make_optimizer
@@ -39,6 +39,9 @@ from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.sharding import check_batch, device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
 from biobert_jax.training.workdir import Saver, claim_workdir, resume
+
+# What a finished run leaves in its workdir.
+PREDICTIONS, SCORES, MODEL_CARD = "predictions.conll", "scores.json", "README.md"
 
 
 def finetune_ner(
@@ -58,6 +61,12 @@ def finetune_ner(
     test = read_sentences(_data_file(config, config.data.test))
     held_out = read_sentences(_data_file(config, config.data.eval)) if config.data.eval else []
     labels = label_set(train)
+    for name, sentences in ((config.data.eval, held_out), (config.data.test, test)):
+        if unseen := [label for label in label_set(sentences) if label not in labels]:
+            _say(
+                f"warning: {_data_file(config, name)}: no training file has the labels "
+                f"{' '.join(unseen)}: what bears them can only be missed"
+            )
     if not config.init:
         raise UserError("init is not set: give a checkpoint to fine-tune, --config.init=CHECKPOINT")
     checkpoint = load_checkpoint(config.init)
@@ -85,6 +94,7 @@ def finetune_ner(
     check_kernels(model, length)
     check_batch(mesh, config.data.batch_size, config.train.accumulation_steps)
     workdir = claim_workdir(workdir, config, num_steps)
+    distributed.decide(lambda: _check_results(workdir))
     graph, create_params = tagger_of(model, len(labels), config.seed)
     optimizer = make_optimizer(config.optimizer, num_steps)
     like = abstract_state(create_params, optimizer, mesh)
@@ -102,7 +112,7 @@ def finetune_ner(
     def tag(params, sentences: Sequence[Sentence]) -> list[list[str]]:
         packed = _pack(tokenizer, sentences, length)
         found = word_probabilities(
-            graph, params, packed, config.data.batch_size, lambda b: device_batch(mesh, b)
+            graph, params, packed, (config.data.batch_size,), lambda b: device_batch(mesh, b)
         )
         best = split_by_sentence(found.argmax(-1), packed)
         return [[labels[index] for index in sentence] for sentence in best]
@@ -169,29 +179,29 @@ def write_results(
     scores: conlleval.Scores,
 ) -> None:
     """Writes `predictions.conll`, `scores.json` and the model card `README.md`."""
-    write_predictions(workdir / "predictions.conll", test, predicted)
+    write_predictions(workdir / PREDICTIONS, test, predicted)
     content = {"test": scores.to_dict(), "file": config.data.test, "sentences": len(test)}
-    write_text_atomically(workdir / "scores.json", json.dumps(content, indent=2) + "\n")
+    write_text_atomically(workdir / SCORES, json.dumps(content, indent=2) + "\n")
     card = ner_model_card(config, checkpoint, scores, len(test))
-    write_text_atomically(workdir / "README.md", card)
+    write_text_atomically(workdir / MODEL_CARD, card)
 
 
 def label_set(sentences: Sequence[Sentence]) -> tuple[str, ...]:
-    """All labels of the data: O first, the others sorted.
-
-    Raises:
-      UserError: one that scoring could not read.
-    """
+    """All labels of the data: O first, the others sorted."""
     found = {label for sentence in sentences for label in sentence.labels}
-    for label in sorted(found):
-        try:
-            conlleval.chunks([label])
-        except UserError:
-            raise UserError(
-                f"label {label!r} in the training data is none of B, I, O, E, S (alone or as in "
-                "B-Disease): mend the file, or check that labels are the last column"
-            ) from None
     return ("O", *sorted(found - {"O"}))
+
+
+def _check_results(workdir: Path) -> None:
+    """Refuses, before the training, a folder that would not take its results."""
+    for name in (PREDICTIONS, SCORES, MODEL_CARD):
+        try:
+            try_to_write(workdir / name)
+        except OSError as error:
+            raise UserError(
+                f"{workdir / name}: cannot be written ({error.strerror}): mend that, or choose "
+                "another --workdir"
+            ) from error
 
 
 def _pack(tokenizer: Tokenizer, sentences: Sequence[Sentence], length: int, seed=None) -> NerRows:

@@ -178,35 +178,45 @@ def test_a_workdir_of_another_config_is_refused(fails, data, pretrained):
     assert "is at step 8, beyond the 4 steps" in line
 
 
-def test_tagged_files(fails, pretrained, corpus, tmp_path):
+def test_every_tagged_file_is_read_before_the_training(fails, pretrained, corpus, tmp_path):
     for name in ("train.tsv", "devel.tsv", "test.tsv"):
         shutil.copy(corpus / name, tmp_path / name)
-    odd = ["--config.data.eval="]
-    with open(tmp_path / "devel.tsv", "a") as stream:
-        stream.write("lonely\n")
-    (tmp_path / "train.tsv").write_text("Aspirin B_Drug\n")
-    line = fails(ner_command(pretrained, tmp_path / "run", f"--config.data.dir={tmp_path}", *odd))
-    assert "label 'B_Drug'" in line
-    lines = len((tmp_path / "devel.tsv").read_text().splitlines())
-    line = fails(ner_command(pretrained, tmp_path / "run", f"--config.data.dir={tmp_path}"))
-    assert f"devel.tsv:{lines}" in line
+    command = ner_command(pretrained, tmp_path / "run", f"--config.data.dir={tmp_path}")
+    for name, odd in (
+        ("devel.tsv", "lonely"),
+        ("test.tsv", "colitis\tB_X"),
+        ("train.tsv", "a\tB_"),
+    ):
+        content = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(content + odd + "\n")
+        assert f"{name}:{len(content.splitlines()) + 1}: " in fails(command)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "test.tsv").unlink()
+    assert "test.tsv: no such file" in fails(command)
+    assert not (tmp_path / "run").exists()
 
 
-def test_prediction_input_and_output(fails, tagger, corpus, tmp_path):
-    notes = corpus / "notes.txt"
-    predict = ["predict", "--checkpoint", tagger, "--input"]
-    assert "name it .jsonl or .html" in fails([*predict, notes, "--output", tmp_path / "x.csv"])
-    assert "no such folder" in fails([*predict, notes, "--output", tmp_path / "no/x.jsonl"])
-    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
-    out = tmp_path / "x.jsonl"
-    assert "not UTF-8 at byte 3" in fails([*predict, tmp_path / "latin.txt", "--output", out])
-    (tmp_path / "bad.jsonl").write_text('{"text": "a"}\n[]\n')
-    assert "bad.jsonl:2" in fails([*predict, tmp_path / "bad.jsonl", "--output", out])
-    damaged = bytearray(gzip.compress(b"Aspirin helps. " * 200))
-    damaged[20] ^= 255
-    (tmp_path / "bad.txt.gz").write_bytes(bytes(damaged))
-    assert "cannot be read" in fails([*predict, tmp_path / "bad.txt.gz", "--output", out])
-    assert not out.exists() and not list(tmp_path.glob(".*.tmp"))
+def test_labels_that_training_never_saw_are_named_before_it(tmp_path, capsys):
+    for name, last in (
+        ("train", "epilepsy B-Disease"),
+        ("devel", "a I-Disease"),
+        ("test", "a B-X"),
+    ):
+        (tmp_path / f"{name}.tsv").write_text(f"He O\nhas O\n{last}\n")
+    command = ner_command(tmp_path / "none", tmp_path / "run", f"--config.data.dir={tmp_path}")
+    assert cli.main(command) == 1
+    warnings = [x for x in capsys.readouterr().err.splitlines() if x.startswith("warning: ")]
+    assert [(x.split(":")[1], x.split("labels ")[1].split(":")[0]) for x in warnings] == [
+        (f" {tmp_path}/devel.tsv", "I-Disease"),
+        (f" {tmp_path}/test.tsv", "B-X"),
+    ]
+
+
+def test_results_that_cannot_be_written_are_found_before_the_training(fails, pretrained, tmp_path):
+    (tmp_path / "run/scores.json").mkdir(parents=True)
+    line = fails(ner_command(pretrained, tmp_path / "run"))
+    assert "run/scores.json: cannot be written" in line
+    assert not (tmp_path / "run/checkpoints").exists()
 
 
 def test_convert_never_overwrites(fails, tagger, tmp_path):
@@ -247,7 +257,10 @@ def test_ctrl_c_leaves_nothing_behind(verb, tagger, data, corpus, tmp_path, monk
     }[verb]
     capsys.readouterr()
     assert cli.main([verb, *command]) == 130
-    assert capsys.readouterr().err.splitlines()[-1] == "interrupted"
+    said = f"interrupted after 0 documents: {out}: not written"
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        said if verb == "predict" else "interrupted"
+    )
     assert not list(tmp_path.iterdir())
 
 
