@@ -4,16 +4,30 @@
     biobert predict --checkpoint runs/ncbi --input 'notes/*.txt' --output tagged.html
     biobert predict --checkpoint runs/ncbi --input abstracts.jsonl.gz
 
-Input is text (a file is a document) or JSON lines with "id" and "text", plain or gzip. Without
---output, JSON lines go to standard output. Several --output are written from one run.
+Input is text (a file is a document) or JSON lines with "id" and "text", plain or gzip; "-" is
+standard input. Without --output, JSON lines go to standard output. Several --output are written
+from one run.
+
+A line of the output is a document: {"id", "text", "entities"}, an entity {"start", "end", "type",
+"text", "score"}. Offsets count Unicode code points of the text, and "end" is the first after it.
+The score is the mean, over the entity's words, of the probability that the model gives the label
+it chose for the word: from 0 to 1, and not calibrated. The type is that of the training data's
+labels. A document of text has the file's name as its id, or, where two files have one name, its
+path below the folder that all have in common; a line without an id, that and its number.
+
+A file or line that cannot be read is left out and named, and the exit code is 1; with --on_error
+fail nothing is written then.
 """
 
 import argparse
+import os
 import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from biobert_jax.commands.input_options import add_input
-from biobert_jax.errors import UserError
+from biobert_jax.commands.output_options import check_output, is_same_file
+from biobert_jax.errors import Interrupted, UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,33 +40,112 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--title", default="Tagged text", help="of the HTML page")
     parser.add_argument("--batch_size", type=int, default=32, help="packed rows at a time (32)")
+    parser.add_argument(
+        "--on_error", choices=("skip", "fail"), default="skip", help="for what is bad (skip)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Tags, and says how much."""
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: give a number above 0")
-    from biobert_jax.corpus.pipeline.arguments import expand_inputs
+    # All that can be wrong with the arguments is said before JAX is imported, which takes seconds.
     from biobert_jax.predict import formats
-    from biobert_jax.predict.tagger import EntityTagger
+    from biobert_jax.predict.inputs import Reading, read_documents
 
+    inputs = _inputs(args.input)
     outputs = [Path(name) for name in args.output]
-    for path in outputs:
-        formats.check_output(path)
-        if not path.absolute().parent.is_dir():
-            raise UserError(f"--output {path}: no such folder: {path.absolute().parent}")
-    inputs = expand_inputs(args.input)
-    tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
-    raw = (d for name in inputs for d in formats.read_raw(name, args.input_format or ""))
-    tagged = tagger.tag(raw)
-    if not outputs:
-        for document in tagged:
-            sys.stdout.write(formats.to_json_line(document))
-        return 0
-    if len(outputs) > 1 or outputs[0].suffix == ".html":
-        tagged = list(tagged)
-    count = formats.Counting(tagged)
-    for path in outputs:
-        formats.write_documents(path, count, args.title)
-    print(f"{count.documents:,} documents, {count.entities:,} entities: {', '.join(args.output)}")
-    return 0
+    for number, path in enumerate(outputs):
+        formats.check_name(path)
+        if any(is_same_file(path, other) for other in outputs[:number]):
+            raise UserError(f"--output {path} is given twice")
+        check_output("--output", path, inputs)
+
+    reading, count = Reading(), _Count()
+    raw = read_documents(
+        inputs, args.input_format or "", on_error=args.on_error, say=_say, reading=reading
+    )
+    try:
+        from biobert_jax.predict.tagger import EntityTagger
+
+        tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
+        tagged = count.counting(tagger.tag(raw))
+        if outputs:
+            formats.write_documents(outputs, _some(tagged, reading), args.title)
+        else:
+            _print_json_lines(tagged)
+    except KeyboardInterrupt:
+        kept = f": {', '.join(args.output)}: not written" if outputs else ""
+        raise Interrupted(f"interrupted after {count.documents:,} documents{kept}", 130) from None
+    if outputs:
+        print(
+            f"{count.documents:,} documents, {count.entities:,} entities: {', '.join(args.output)}"
+        )
+    return _tell(reading, count)
+
+
+class _Count:
+    """Documents and entities that have passed through `counting`."""
+
+    documents = entities = 0
+
+    def counting(self, documents):
+        for document in documents:
+            self.documents += 1
+            self.entities += len(document.entities)
+            yield document
+
+
+def _inputs(entries: Sequence[str]) -> tuple[str, ...]:
+    from biobert_jax.corpus.pipeline.arguments import expand_inputs
+
+    try:
+        return expand_inputs(entries)
+    except UserError:
+        for entry in entries:
+            if len(entry.split()) > 2 and os.sep not in entry and not os.path.exists(entry):
+                raise UserError(
+                    f"--input {entry!r:.60} is no file: to tag a sentence, write it into one, or "
+                    "pipe it: echo 'SENTENCE' | biobert predict --input - ..."
+                ) from None
+        raise
+
+
+def _some(documents: Iterable, reading) -> Iterator:
+    """Passes documents on. Raises a UserError where all that there was had to be left out."""
+    passed = False
+    for document in documents:
+        passed = True
+        yield document
+    if reading.left_out and not passed:
+        more = f" (and {reading.left_out - 1:,} more)" if reading.left_out > 1 else ""
+        raise UserError(f"{reading.faults[0]}{more}: nothing is left to tag")
+
+
+def _print_json_lines(documents: Iterable) -> None:
+    from biobert_jax.predict.formats import to_json_line
+
+    if hasattr(sys.stdout, "reconfigure"):  # JSON is UTF-8, whatever the terminal's language is
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    for document in documents:
+        sys.stdout.write(to_json_line(document))
+
+
+def _tell(reading, count: _Count) -> int:
+    """Says what was left out; the exit code."""
+    if reading.repeated:
+        _say(
+            f"warning: {reading.repeated:,} documents have the id of an earlier one, so that "
+            "their entities cannot be told apart by it"
+        )
+    if not count.documents and not reading.left_out:
+        _say("warning: there is no document in the input")
+    for fault in reading.faults:
+        _say(f"error: left out: {fault}")
+    if reading.left_out > len(reading.faults):
+        _say(f"error: left out: {reading.left_out - len(reading.faults):,} more")
+    return 1 if reading.left_out else 0
+
+
+def _say(line: str) -> None:
+    print(" ".join(line.split()), file=sys.stderr, flush=True)

@@ -49,13 +49,16 @@ def pack_sentences(
     max_seq_length: int,
     special: SpecialTokens,
     seed: int | None = None,
+    row_lengths: Sequence[int] = (),
 ) -> NerRows:
     """Packs sentences, cut into windows where they are long, so that no word is lost.
 
     Args:
       sentences: the pieces of each word of each sentence.
-      max_seq_length: L. Of a single word with more than L - 2 pieces the first are taken.
+      max_seq_length: the longest window, and L. Of a single word with more than `max_seq_length`
+        - 2 pieces the first are taken.
       seed: of the order in which windows are dealt to rows; None: longest first, which fills best.
+      row_lengths: shorter L to take where they hold the longest window.
     """
     capacity = max_seq_length - 2
     windows = []  # (sentence, window)
@@ -70,11 +73,16 @@ def pack_sentences(
         order = np.argsort(-lengths, kind="stable")
     else:
         order = np.random.default_rng(seed).permutation(len(lengths))
-    rows = best_fit(lengths, max_seq_length, order)
+    longest = lengths.max(initial=0)
+    row_length = min(
+        (length for length in row_lengths if longest <= length < max_seq_length),
+        default=max_seq_length,
+    )
+    rows = best_fit(lengths, row_length, order)
 
     num_rows = int(rows.max()) + 1 if len(rows) else 0
-    input_ids = np.full((num_rows, max_seq_length), special.pad, np.int32)
-    sequence_ids = np.zeros((num_rows, max_seq_length), np.int32)
+    input_ids = np.full((num_rows, row_length), special.pad, np.int32)
+    sequence_ids = np.zeros((num_rows, row_length), np.int32)
     filled = np.zeros(num_rows, np.int64)
     count = np.zeros(num_rows, np.int64)
     word_counts = tuple(len(sentence) for sentence in sentences)

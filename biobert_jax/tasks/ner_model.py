@@ -1,7 +1,7 @@
 """The tagger: BERT with a label at every first piece; its losses and its predictions."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -57,19 +57,19 @@ def word_probabilities(
     graph: Any,
     params: Any,
     rows: NerRows,
-    batch_size: int,
+    batch_sizes: Sequence[int],
     to_device: Callable[[dict[str, np.ndarray]], dict[str, Array]] = lambda batch: batch,
 ) -> np.ndarray:
     """Label probabilities of every word, float32 [W, labels], in reading order.
 
     Args:
-      batch_size: rows at a time; the last batch is filled up, so that one shape is compiled.
+      batch_sizes: numbers of rows to run at a time; each is compiled when it is first needed.
       to_device: places a batch on a mesh.
     """
     chunks = []
-    for start in range(0, len(rows.input_ids), batch_size):
-        part = slice(start, start + batch_size)
-        missing = max(0, start + batch_size - len(rows.input_ids))
+    for start, size in cut_batches(len(rows.input_ids), batch_sizes):
+        part = slice(start, start + size)
+        missing = max(0, start + size - len(rows.input_ids))
         batch = to_device(
             {
                 "input_ids": np.pad(rows.input_ids[part], ((0, missing), (0, 0))),
@@ -80,6 +80,21 @@ def word_probabilities(
     if not chunks:
         return np.zeros((0, 1), np.float32)
     return np.concatenate(chunks)[rows.word_rows, rows.word_positions]
+
+
+def cut_batches(num_rows: int, sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Cuts rows into batches of the given sizes: yields (first row, size); only the last is padded.
+
+    The rest of the rows is filled up to a size that holds it if that adds at most half of it, and
+    otherwise cut into smaller batches.
+    """
+    start = 0
+    while (left := num_rows - start) > 0:
+        above = min((size for size in sizes if size >= left), default=max(sizes))
+        below = max((size for size in sizes if size <= left), default=above)
+        size = above if above <= 1.5 * left else below
+        yield start, size
+        start += size
 
 
 def split_by_sentence(values: np.ndarray, rows: NerRows) -> list[np.ndarray]:
