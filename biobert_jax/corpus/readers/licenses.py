@@ -17,7 +17,8 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _SHORT = re.compile(
-    r"\b(?:(CC[\s_-]?0|CC[\s_-]zero)|CC[\s_-]?(BY(?:[\s_-]?(?:NC|ND|SA))*))(?![A-Za-z])",
+    r"\b(?:(CC[\s_-]?0|CC[\s_-]zero)|CC[\s_-]?(BY(?:[\s_-]?(?:NC|ND|SA))*))"
+    r"(?:(?![A-Za-z])|(?=licen[cs]e))",  # ALI's content-type: "ccbyncndlicense"
     re.IGNORECASE,
 )
 _ATTRIBUTION = re.compile(
@@ -25,40 +26,57 @@ _ATTRIBUTION = re.compile(
     re.IGNORECASE,
 )
 _CONDITIONS = {
-    "NC": re.compile(r"non-?\s?commercial", re.IGNORECASE),
-    "ND": re.compile(r"no-?\s?deriv", re.IGNORECASE),
-    "SA": re.compile(r"share-?\s?alike", re.IGNORECASE),
+    "NC": re.compile(r"non[-‐‑–]?\s?commercial", re.IGNORECASE),
+    "ND": re.compile(r"no[-‐‑–]?\s?deriv|no modifications or adaptations", re.IGNORECASE),
+    "SA": re.compile(r"share[-‐‑–]?\s?alike", re.IGNORECASE),
 }
+# "for any purpose, commercial or non-commercial" is no condition.
+_COMMERCIAL_TOO = re.compile(
+    r"(?<!-)\bcommercial(?:ly)?\s*,?\s*(?:and|or|and/or|as well as|&|/)\s*(?:for\s+)?"
+    r"non[-‐‑–]?\s?commercial"
+    r"|non[-‐‑–]?\s?commercial(?:ly)?\s*,?\s*(?:and|or|and/or|as well as|&|/)\s*(?:for\s+)?"
+    r"commercial",
+    re.IGNORECASE,
+)
 
 
 def license_name(text: str) -> str:
-    """`CC BY-NC` from "cc-by-nc 4.0" or a Creative Commons address; "" if it names none."""
-    names = [_normal(*match.groups()) for match in _URL.finditer(text)]
-    names = names or [_normal(*reversed(match.groups())) for match in _SHORT.finditer(text)]
-    # "CC0 applies to the data made available in this article", which is itself under another.
-    return next((name for name in names if name != "CC0"), "CC0" if names else "")
+    """`CC BY-NC` from "cc-by-nc 4.0" or a Creative Commons address; "" if it names none.
+
+    Of several the strictest, or what all their conditions make together.
+    """
+    found = [match.groups() for match in _URL.finditer(text)]
+    found += [match.groups()[::-1] for match in _SHORT.finditer(text)]
+    return _strictest({_normal(*groups) for groups in found})
 
 
 def article_license(meta: etree._Element) -> str:
     """The licence in an article's metadata: CC0, CC BY, CC BY-NC, -SA, -ND, -NC-SA, -NC-ND or "".
 
-    What is made for machines comes first: the address in `license`, then ALI's `license_ref`, then
-    addresses in the text, then `license-type`, and only then the words.
+    Publishers write it more than once: as an address in `license`, ALI's `license_ref`, in links,
+    attributes and words, sometimes in `copyright-statement` alone; and not always the same one. All
+    are read and the strictest counts: no article passes as freer than any of them says.
     """
-    license = next(meta.iter("{*}license", "{*}open-access"), None)
-    refs = [ref.text or "" for ref in meta.iter("{*}license_ref")]
-    if license is None:
-        return license_name(" ".join(refs))
-    words = clean_passage(" ".join(license.itertext()))
-    links = [x.get(_HREF, "") for x in license.iter("{*}ext-link", "{*}uri")]
-    kinds = [license.get(key, "") for key in ("license-type", "specific-use")]
-    for text in (license.get(_HREF, ""), " ".join(refs), " ".join(links), words, " ".join(kinds)):
-        if name := license_name(text):
-            return name
-    text = " ".join((*kinds, words))
+    licenses = list(meta.iter("{*}license", "{*}open-access"))
+    refs = list(meta.iter("{*}license_ref"))
+    words = [
+        clean_passage(" ".join(x.itertext()))
+        for x in (*licenses, *refs, *meta.iter("{*}copyright-statement"))
+    ]
+    for license in licenses:
+        words += [license.get(key, "") for key in ("license-type", "specific-use")]
+    words += [ref.get("content-type", "") for ref in refs]
+    links = [x.get(_HREF, "") for x in licenses]
+    links += [x.get(_HREF, "") for y in licenses for x in y.iter("{*}ext-link", "{*}uri")]
+    text = " ".join(words)
+    names = {license_name(part) for part in (*links, *words)} - {""}
     if _ATTRIBUTION.search(text):
-        return _normal("by" + "".join(f"-{k}" for k, v in _CONDITIONS.items() if v.search(text)))
-    return ""
+        names.add("CC BY")
+    text = _COMMERCIAL_TOO.sub("", text)
+    conditions = [name for name, pattern in _CONDITIONS.items() if pattern.search(text)]
+    if names and conditions:
+        names.add(_normal("-".join(["BY", *conditions])))
+    return _strictest(names)
 
 
 def wanted_licenses(names: tuple[str, ...]) -> frozenset[str]:
@@ -79,3 +97,13 @@ def _normal(by: str | None, zero: str | None = None) -> str:
         return "CC0"
     conditions = set(re.findall("NC|SA|ND", by.upper()))
     return "-".join(["CC BY", *(c for c in ("NC", "SA", "ND") if c in conditions)])
+
+
+def _strictest(names: set[str]) -> str:
+    """One name for several: "" for none, and for conditions that no licence has together."""
+    # "CC0 applies to the data made available in this article", which is itself under another.
+    others = names - {"CC0"}
+    if not others:
+        return "CC0" if names else ""
+    name = _normal("-".join(sorted(others)))
+    return "" if {"SA", "ND"} <= set(name.split("-")) else name
