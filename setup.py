@@ -95,7 +95,10 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.11",
-    packages=find_packages(include=["biobert_jax", "biobert_jax.*"]),
+    # The experiments stand at the top of the repository, and inside the package where it is
+    # installed, so that `--config ner:ncbi_disease` finds them everywhere.
+    packages=[*find_packages(include=["biobert_jax", "biobert_jax.*"]), "biobert_jax.experiments"],
+    package_dir={"biobert_jax.experiments": "experiments"},
     package_data={"biobert_jax": ["py.typed", "quickstart/corpus/*"]},
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

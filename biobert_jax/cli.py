@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from biobert_jax import __version__
 from biobert_jax.commands import compile as compile_
+from biobert_jax.commands import config as config_
 from biobert_jax.commands import (
     convert,
     evaluate,
@@ -45,6 +46,7 @@ VERBS = {
         convert,
         compile_,
         report,
+        config_,
     )
 }
 

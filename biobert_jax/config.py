@@ -19,6 +19,11 @@ ATTENTION = ("auto", "xla", "fused", "splash", "cudnn", "triton")
 FEED_FORWARD = ("xla", "fused")
 OVERLAP = ("auto", "always", "never")
 
+_SIZES = (
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
+    *("max_position_embeddings", "type_vocab_size"),
+)
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -27,27 +32,28 @@ class ModelConfig:
     `vocab_size` 0 stands for the vocabulary of the data.
     """
 
-    vocab_size: int = 0
-    hidden_size: int = 768
-    num_hidden_layers: int = 12
-    num_attention_heads: int = 12
-    intermediate_size: int = 3072
+    vocab_size: int = 0  # 0: that of the data
+    hidden_size: int = 768  # of every token, between layers
+    num_hidden_layers: int = 12  # encoder layers
+    num_attention_heads: int = 12  # hidden_size is a multiple of it
+    intermediate_size: int = 3072  # of the feed-forward layers
     hidden_act: str = "gelu"  # "gelu" is the exact erf form, "gelu_tanh" the approximation
-    hidden_dropout_prob: float = 0.1
-    attention_probs_dropout_prob: float = 0.1
-    max_position_embeddings: int = 512
-    type_vocab_size: int = 2
-    layer_norm_eps: float = 1e-12
-    initializer_range: float = 0.02
-    attention: str = "auto"
-    feed_forward: str = "xla"
+    hidden_dropout_prob: float = 0.1  # dropout of embeddings and of each layer's two outputs
+    attention_probs_dropout_prob: float = 0.1  # dropout of attention weights
+    max_position_embeddings: int = 512  # the longest sequence
+    type_vocab_size: int = 2  # segments; sentence pairs need 2
+    layer_norm_eps: float = 1e-12  # added to variances
+    initializer_range: float = 0.02  # standard deviation of new weights
+    attention: str = "auto"  # auto, xla, fused, splash, cudnn, triton: how it is computed
+    feed_forward: str = "xla"  # xla or fused
     scan_layers: bool = True  # one layer compiled once; False unrolls them
     remat: str = "none"  # what the backward pass computes again rather than keeps
     dtype: str = "float32"  # of activations; parameters are always float32
 
     def __post_init__(self):
-        for name in ("hidden_size", "num_hidden_layers", "num_attention_heads"):
+        for name in _SIZES:
             _positive(f"model.{name}", getattr(self, name))
+        _not_negative("model", self, ("vocab_size", "layer_norm_eps", "initializer_range"))
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
             _dropout_rate(f"model.{name}", getattr(self, name))
         if self.hidden_size % self.num_attention_heads:
@@ -83,8 +89,8 @@ COMPUTE_FIELDS = ("attention", "feed_forward", "scan_layers", "remat")
 class PhaseConfig:
     """A stretch of a run with rows, and so a length and a batch size, of its own."""
 
-    dir: str = ""
-    batch_size: int = 32
+    dir: str = ""  # as data.dir
+    batch_size: int = 32  # rows over all devices
     start_step: int = 0  # it lasts until the next phase starts, the last one until num_steps
 
     def __post_init__(self):
@@ -98,7 +104,7 @@ class DataConfig:
     records, or a folder a phase (upstream: 9 of 10 steps on rows of 128, the rest on 512).
     """
 
-    dir: str = ""
+    dir: str = ""  # a folder of `biobert prepare` or `biobert export`
     phases: tuple[PhaseConfig, ...] = ()  # instead of dir and batch_size
     files: tuple[str, ...] = ()  # instead of dir: globs of create_pretraining_data.py's TFRecords
     heldout_files: tuple[str, ...] = ()  # as files, to evaluate on
@@ -131,10 +137,10 @@ class DataConfig:
 class MaskingConfig:
     """Dynamic masking (BERT: 15 %, of which 80 % [MASK], 10 % random, 10 % unchanged)."""
 
-    rate: float = 0.15
+    rate: float = 0.15  # share of the tokens that are predicted
     whole_word: bool = False  # a word's pieces are hidden all together or not at all
-    mask_fraction: float = 0.8
-    random_fraction: float = 0.1
+    mask_fraction: float = 0.8  # of these, shown as [MASK]
+    random_fraction: float = 0.1  # shown as another token; the rest is shown as it is
 
     def __post_init__(self):
         if not 0 < self.rate <= 1:
@@ -153,19 +159,19 @@ class OptimizerConfig:
     """Update rule and schedule; defaults are those of upstream's `optimization.py`."""
 
     name: str = "bert_adamw"  # no bias correction, as upstream; "adamw" corrects
-    learning_rate: float = 1e-4
+    learning_rate: float = 1e-4  # the highest, at the end of the warm-up
     schedule: str = "polynomial"  # after the warm-up; "wsd": stable, then linear decay
-    warmup_steps: int = 0
+    warmup_steps: int = 0  # from 0 to learning_rate, linearly
     warmup_fraction: float = 0.0  # of num_steps; used where warmup_steps is 0
     power: float = 1.0  # of the polynomial decay; 1 is linear
     decay_fraction: float = 0.2  # "wsd": the share of num_steps that the decay takes, at the end
     end_fraction: float = 0.0  # the last rate, as a share of learning_rate
     layer_decay: float = 1.0  # each layer's rate is this times that of the layer above it
     muon_learning_rate: float = 0.0  # "muon": the matrices' rate; 0: learning_rate too
-    weight_decay: float = 0.01
-    b1: float = 0.9
-    b2: float = 0.999
-    eps: float = 1e-6
+    weight_decay: float = 0.01  # of matrices and embeddings; not of biases and LayerNorms
+    b1: float = 0.9  # decay of the mean of gradients
+    b2: float = 0.999  # decay of the mean of squared gradients
+    eps: float = 1e-6  # added to the root of the latter
     clip_norm: float = 1.0  # of the global gradient; 0: no clipping
 
     def __post_init__(self):
@@ -186,19 +192,19 @@ class OptimizerConfig:
 class TrainConfig:
     """How long to train, and when to evaluate, save and log."""
 
-    num_steps: int = 1000
+    num_steps: int = 1000  # updates, all phases together
     accumulation_steps: int = 1  # micro-batches that a batch is dealt into, one after another
     gradient_dtype: str = "float32"  # in which gradients are summed over the devices
     overlap_reductions: str = "auto"  # these sums beside the backward pass, on TPUs
-    eval_every: int = 500
+    eval_every: int = 500  # steps between evaluations; the end is always evaluated
     eval_batches: int = 50  # held-out batches an evaluation takes at most
-    checkpoint_every: int = 500
+    checkpoint_every: int = 500  # steps between checkpoints; the end is always saved
     keep_checkpoints: int = 3  # the newest; older ones are deleted
     permanent_every: int = 0  # steps between checkpoints that are never deleted; 0: none
     temporary_minutes: float = 0.0  # a checkpoint when so long without one; the next replaces it
     max_nonfinite_steps: int = 10  # updates in a row skipped as not finite before the run stops
     watchdog_minutes: float = 30.0  # a step that takes longer ends the run; 0: never
-    log_every: int = 10
+    log_every: int = 10  # steps between lines of metrics.jsonl
 
     def __post_init__(self):
         for name in ("num_steps", "accumulation_steps", "max_nonfinite_steps"):
@@ -216,7 +222,7 @@ class MeshConfig:
     dealt over the devices too. "fsdp+tp": matrices also dealt over a `tensor` axis.
     """
 
-    layout: str = "dp"
+    layout: str = "dp"  # dp, fsdp or fsdp+tp
     fsdp: int = 0  # size of the fsdp axis; 0: what divides the devices, up to 16
     tensor: int = 2  # size of the tensor axis, in layout "fsdp+tp"
     slices: int = 0  # TPU slices that the data axis spans; 0: as many as there are
@@ -231,7 +237,7 @@ class MeshConfig:
 class PretrainConfig:
     """A pre-training run."""
 
-    seed: int = 0
+    seed: int = 0  # of new weights, masks, dropout and the order of rows
     init: str = ""  # a checkpoint to go on from: Orbax, workdir or Hugging Face folder
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -256,11 +262,11 @@ class PretrainConfig:
 class NerDataConfig:
     """Tagged sentences: files of `token<TAB>label` lines, and how they are packed."""
 
-    dir: str = ""
-    train: tuple[str, ...] = ("train.tsv",)
-    test: str = "test.tsv"
+    dir: str = ""  # the folder of the tagged files
+    train: tuple[str, ...] = ("train.tsv",)  # files of dir to train on
+    test: str = "test.tsv"  # scored at the end
     eval: str = ""  # scored at every train.eval_every steps; "": only the end is scored
-    max_seq_length: int = 128
+    max_seq_length: int = 128  # positions a packed row; longer sentences are cut into windows
     batch_size: int = 8  # packed rows over all devices
 
     def __post_init__(self):
@@ -276,10 +282,10 @@ class NerDataConfig:
 class NerModelConfig:
     """What a fine-tuning run sets of the model; its size comes from the checkpoint."""
 
-    hidden_dropout_prob: float = 0.1
-    attention_probs_dropout_prob: float = 0.1
-    attention: str = "auto"
-    dtype: str = "float32"
+    hidden_dropout_prob: float = 0.1  # dropout of embeddings and of each layer's two outputs
+    attention_probs_dropout_prob: float = 0.1  # dropout of attention weights
+    attention: str = "auto"  # auto, xla, fused, splash, cudnn, triton: how it is computed
+    dtype: str = "float32"  # of activations; parameters are always float32
 
     def __post_init__(self):
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
@@ -290,18 +296,18 @@ class NerModelConfig:
 class NerTrainConfig:
     """As TrainConfig, with the length in epochs: `num_steps` 0 means `num_epochs`."""
 
-    num_epochs: float = 3.0
-    num_steps: int = 0
-    accumulation_steps: int = 1
-    gradient_dtype: str = "float32"
+    num_epochs: float = 3.0  # passes over the training data
+    num_steps: int = 0  # updates; 0: num_epochs
+    accumulation_steps: int = 1  # micro-batches that a batch is dealt into
+    gradient_dtype: str = "float32"  # in which gradients are summed over the devices
     eval_every: int = 0  # 0: once an epoch where data.eval is set
-    checkpoint_every: int = 1000
-    keep_checkpoints: int = 1
-    permanent_every: int = 0
-    temporary_minutes: float = 0.0
-    max_nonfinite_steps: int = 10
-    watchdog_minutes: float = 30.0
-    log_every: int = 10
+    checkpoint_every: int = 1000  # steps between checkpoints; the end is always saved
+    keep_checkpoints: int = 1  # the newest; older ones are deleted
+    permanent_every: int = 0  # steps between checkpoints that are never deleted; 0: none
+    temporary_minutes: float = 0.0  # a checkpoint when so long without one; the next replaces it
+    max_nonfinite_steps: int = 10  # updates in a row skipped as not finite before the run stops
+    watchdog_minutes: float = 30.0  # a step that takes longer ends the run; 0: never
+    log_every: int = 10  # steps between lines of metrics.jsonl
 
     def __post_init__(self):
         for name in ("accumulation_steps", "max_nonfinite_steps"):
@@ -315,9 +321,9 @@ class NerTrainConfig:
 class NerConfig:
     """A fine-tuning run for named entity recognition."""
 
-    task: str = "ner"
-    seed: int = 0
-    init: str = ""
+    task: str = "ner"  # what is fine-tuned
+    seed: int = 0  # of new weights, masks, dropout and the order of rows
+    init: str = ""  # the checkpoint to fine-tune: Orbax, workdir or Hugging Face folder
     data: NerDataConfig = field(default_factory=NerDataConfig)
     model: NerModelConfig = field(default_factory=NerModelConfig)
     optimizer: OptimizerConfig = field(

@@ -11,17 +11,12 @@ fit. Step times are bounds from below: arithmetic at the chip's peak, traffic at
 import argparse
 from pathlib import Path
 
-from biobert_jax.commands.config_file import load_config
+from biobert_jax.commands.config_file import HELP, METAVAR, load_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument(
-        "--config",
-        required=True,
-        metavar="FILE[:PRESET]",
-        help="an experiment file; any key of it is set with --config.a.b=VALUE",
-    )
+    parser.add_argument("--config", required=True, metavar=METAVAR, help=HELP)
     parser.add_argument(
         "--topology",
         required=True,

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import biobert_jax
 from biobert_jax.commands.parser import did_you_mean
+from biobert_jax.config import NerConfig, PretrainConfig
 from biobert_jax.config_parsing import apply_overrides, resolve
 from biobert_jax.errors import UserError
 
@@ -38,6 +39,11 @@ def load_config(args: argparse.Namespace, cls: type[T]) -> T:
     """
     values = read_values(args.config)
     return resolve(cls, apply_overrides(cls, values, args.overrides))
+
+
+def experiment_class(config: str) -> type:
+    """The dataclass that an experiment's values fill: by its `task`, else pre-training's."""
+    return NerConfig if "task" in read_values(config) else PretrainConfig
 
 
 def read_values(config: str) -> Any:

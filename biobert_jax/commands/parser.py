@@ -49,13 +49,14 @@ class Parser(argparse.ArgumentParser):
           UsageError: a word that begins with two dashes and is no option; the nearest is named.
         """
         known = self.options()
-        if "--config" in known:
+        takes_keys = any(action.dest == "config" for action in self._actions)
+        if takes_keys:
             known.append("--config.KEY=VALUE")
         for word in words:
             name = word.partition("=")[0]
             if not name.startswith("--") or name == "--" or name in known:
                 continue
-            if name.startswith("--config.") and "--config" in known:
+            if name.startswith("--config.") and takes_keys:
                 continue
             near = did_you_mean(name, known) or f"see {self.prog} --help: "
             raise UsageError(f"{self.prog} has no option {name}: {near.removesuffix(': ')}")

@@ -17,7 +17,6 @@ from pathlib import Path
 from biobert_jax import cli
 
 CORPUS = Path(__file__).parent / "corpus"
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,9 +24,6 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--output", default="quickstart_out", metavar="DIR")
     args = parser.parse_args(argv)
-    if not EXPERIMENTS.is_dir():
-        print(f"error: {EXPERIMENTS}: not found: run this from a checkout", file=sys.stderr)
-        return 1
     out = Path(args.output)
     started = time.monotonic()
     for command in commands(out):
@@ -47,15 +43,14 @@ def commands(out: Path) -> list[list[str]]:
     """The verbs and their arguments, in order."""
     corpus = ["--input", str(CORPUS / "abstracts.xml"), "--format", "pubmed"]
     vocab = str(out / "vocab.txt")
-    pretrain, ner = str(EXPERIMENTS / "pretrain_quickstart.py"), str(EXPERIMENTS / "ner.py")
     return [
         ["vocab", *corpus, "--size", "4000", "--output", vocab],
         ["prepare", *corpus, "--vocab", vocab, "--max_seq_length", "128", "--held_out", "0.05"]
         + ["--output", str(out / "data")],
         ["verify", str(out / "data")],
-        ["pretrain", "--config", pretrain, "--workdir", str(out / "pretrain")]
+        ["pretrain", "--config", "pretrain_quickstart", "--workdir", str(out / "pretrain")]
         + [f"--config.data.dir={out / 'data'}"],
-        ["finetune", "--config", ner + ":quickstart", "--workdir", str(out / "ner")]
+        ["finetune", "--config", "ner:quickstart", "--workdir", str(out / "ner")]
         + [f"--config.data.dir={CORPUS}", f"--config.init={out / 'pretrain'}"],
         ["predict", "--checkpoint", str(out / "ner"), "--input", str(CORPUS / "notes.txt")]
         + ["--output", str(out / "tagged.jsonl"), "--output", str(out / "tagged.html")],
