@@ -20,7 +20,8 @@ import numpy as np
 from biobert_jax.corpus.dataset.records import encode_rows
 from biobert_jax.corpus.dataset.tfrecord import write_tfrecords
 from biobert_jax.corpus.documents import ReadCounts
-from biobert_jax.corpus.pipeline.arguments import PrepareArguments, expand_inputs
+from biobert_jax.corpus.inputs import expand_inputs
+from biobert_jax.corpus.pipeline.arguments import PrepareArguments
 from biobert_jax.corpus.pipeline.encode import document_encoder
 from biobert_jax.corpus.pipeline.pack import RowMaker
 from biobert_jax.corpus.pipeline.spill import sorted_chunks

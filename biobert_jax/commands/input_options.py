@@ -5,12 +5,16 @@ from collections.abc import Sequence
 
 from biobert_jax.errors import UsageError
 
-HELP = "the files, as patterns in quotes; may be given several times"
+HELP = (
+    "files; patterns in quotes, with ** for any folders; folders, with all in them and below that "
+    "has the format's ending; @list.txt, a path a line; - for standard input. Commas separate "
+    "several, and the option may be given again"
+)
 
 
 def add_input(parser: argparse.ArgumentParser, help: str = HELP) -> None:
     """Adds --input, which may be given several times: `args.input` is the list of its values."""
-    parser.add_argument("--input", required=True, action="append", metavar="GLOB[,GLOB]", help=help)
+    parser.add_argument("--input", required=True, action="append", metavar="GLOB", help=help)
 
 
 def refuse_stray_words(args: argparse.Namespace, words: Sequence[str]) -> None:

@@ -97,10 +97,11 @@ class _Count:
 
 
 def _inputs(entries: Sequence[str]) -> tuple[str, ...]:
-    from biobert_jax.corpus.pipeline.arguments import expand_inputs
+    from biobert_jax.corpus.formats import FORMATS
+    from biobert_jax.corpus.inputs import expand_inputs
 
     try:
-        return expand_inputs(entries)
+        return expand_inputs(entries, (*FORMATS["text"].suffixes, *FORMATS["jsonl"].suffixes))
     except UserError:
         for entry in entries:
             if len(entry.split()) > 2 and os.sep not in entry and not os.path.exists(entry):

@@ -199,13 +199,22 @@ def _add_run_arguments(group) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prepares, and prints what the data set holds."""
-    from biobert_jax.corpus.pipeline.arguments import PrepareArguments, expand_inputs
-    from biobert_jax.corpus.pipeline.prepare import prepare
+    from biobert_jax.corpus.formats import FORMATS
+    from biobert_jax.corpus.inputs import expand_inputs, standard_input_as_file
 
     if args.workers < 1:
         raise UserError(f"--workers {args.workers}: give a number above 0")
+    inputs = expand_inputs(args.input, FORMATS[args.format].suffixes)
+    with standard_input_as_file(inputs, args.output) as files:
+        return _prepare(args, tuple(files))
+
+
+def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
+    from biobert_jax.corpus.pipeline.arguments import PrepareArguments
+    from biobert_jax.corpus.pipeline.prepare import prepare
+
     arguments = PrepareArguments(
-        inputs=expand_inputs(args.input),
+        inputs=inputs,
         format=args.format,
         vocab=args.vocab,
         do_lower_case=args.do_lower_case,

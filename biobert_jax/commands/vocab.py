@@ -66,7 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains and writes the vocabulary, and prints how it fits held-out text."""
-    from biobert_jax.corpus.pipeline.arguments import expand_inputs
+    from biobert_jax.corpus.formats import FORMATS
+    from biobert_jax.corpus.inputs import expand_inputs
     from biobert_jax.corpus.text.tokenization import load_tokenizer
     from biobert_jax.corpus.text.vocabulary import draw_sample
     from biobert_jax.corpus.text.vocabulary_report import format_fits, measure_fit
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     report_path = Path(f"{output}.report.json")
     sample_mb = SAMPLE_MB[args.kind] if args.sample_mb is None else args.sample_mb
     _check(args, output, report_path, sample_mb)
-    inputs = expand_inputs(args.input)
+    inputs = expand_inputs(args.input, FORMATS[args.format].suffixes)
     others = [load_tokenizer(args.compare)] if args.compare else []
 
     sample = draw_sample(

@@ -55,7 +55,7 @@ def broken_files(tmp_path, corpus):
     first = text.index("</Article>")
     (tmp_path / "broken.xml").write_text(text[:first] + "<" + text[first:], encoding="utf-8")
     (tmp_path / "latin.txt").write_bytes("Caf\u00e9 au lait\n".encode("latin-1"))
-    (tmp_path / "bad.jsonl").write_text('{"id": 1, "text": "x"}\n{"id": 2,\n', encoding="utf-8")
+    (tmp_path / "bad.jsonl").write_text('\n{"id": 2,\n', encoding="utf-8")
     return [
         ("cut.xml.gz", "pubmed", "cut.xml.gz"),
         ("broken.xml", "pubmed", "broken.xml:"),
@@ -82,6 +82,28 @@ def test_a_bad_file_is_named_and_the_good_ones_go_on(fails, vocab, good, corpus,
     ]
     fails(prepare(inputs, vocab, tmp_path / "strict", "text", "--on_error", "fail"))
     assert not (tmp_path / "strict/manifest.json").exists()
+
+
+def test_a_bad_line_is_left_out_and_named_or_stops_the_run(fails, vocab, tmp_path):
+    lines = [f'{{"text": "Case {n} has epilepsy."}}' for n in range(40)]
+    path = tmp_path / "late.jsonl"
+    path.write_text("\n".join([*lines, '{"text": null}', '{"text": "He has colitis."}']))
+    line = fails(prepare(path, vocab, tmp_path / "strict", "jsonl", "--on_error", "fail"))
+    assert 'late.jsonl:41: "text" must be a string, not null' in line
+    assert not (tmp_path / "strict/manifest.json").exists()
+    line = fails(prepare(path, vocab, tmp_path / "out", "jsonl"))
+    assert "left out: " in line and "late.jsonl:41: " in line
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["num_documents"] == 41
+
+
+def test_another_format_is_refused_by_name(fails, vocab, corpus, tmp_path):
+    xml = corpus / "abstracts.xml"
+    for format, reason in (("text", "use --format pubmed"), ("jsonl", "use --format pubmed")):
+        line = fails(prepare(xml, vocab, tmp_path / "out", format))
+        assert f"{xml}: this is PubMed XML: {reason}" in line
+    line = fails(prepare(corpus / "train.tsv", vocab, tmp_path / "out"))
+    assert "words and labels in columns" in line
+    assert not (tmp_path / "out/manifest.json").exists()
 
 
 def test_what_is_whole_before_a_fault_is_kept(fails, vocab, corpus, tmp_path):

@@ -1,6 +1,5 @@
 """What decides a data set's content: the arguments of `biobert prepare`, checked."""
 
-import glob
 import hashlib
 import json
 import os
@@ -28,7 +27,7 @@ class PrepareArguments:
     """What decides a data set's content, as given to `biobert prepare`.
 
     Attributes:
-      inputs: files, in a fixed order.
+      inputs: files, in a fixed order, as `expand_inputs` gives them.
       format: a key of `readers.READERS`.
       vocab: path of the vocabulary.
       do_lower_case: "auto" as the vocabulary's own files and pieces say; "yes", "no" whatever
@@ -147,36 +146,6 @@ def _choice(option: str, value: str, known: tuple[str, ...]) -> None:
         raise UserError(f"{option} {value}: use one of {', '.join(known)}")
 
 
-def expand_inputs(entries: Sequence[str]) -> tuple[str, ...]:
-    """The files that globs match, sorted, each once.
-
-    Args:
-      entries: each one or several globs, separated by commas.
-
-    Raises:
-      UserError: a pattern that matches no file.
-    """
-    files: dict[str, None] = {}
-    for pattern in filter(None, (part.strip() for e in entries for part in e.split(","))):
-        matches = _match(pattern)
-        if not matches:
-            what = "no file matches" if glob.has_magic(pattern) else "no such file:"
-            raise UserError(f"--input: {what} {pattern}")
-        files.update(dict.fromkeys(matches))
-    if not files:
-        raise UserError("--input is empty: give a file or a glob")
-    return tuple(files)
-
-
-def _match(pattern: str) -> list[str]:
-    if "://" not in pattern:
-        return sorted(p for p in glob.glob(pattern, recursive=True) if os.path.isfile(p))
-    # Only names are globbed for, and a whole path is taken as it is.
-    path = epath.Path(pattern)
-    found = path.parent.glob(path.name) if glob.has_magic(path.name) else [path]
-    return sorted(os.fspath(match) for match in found)
-
-
 def input_sizes(paths: Sequence[str]) -> list[int]:
     """Sizes of files in bytes, as stored."""
     return [epath.Path(p).stat().length if "://" in p else os.path.getsize(p) for p in paths]
@@ -206,4 +175,7 @@ def work_claim(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:
 
 
 def _hash(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for piece in json.JSONEncoder(sort_keys=True).iterencode(content):  # of millions of paths
+        digest.update(piece.encode())
+    return digest.hexdigest()

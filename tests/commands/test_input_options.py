@@ -19,7 +19,7 @@ def test_every_input_given_is_kept(verb):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_pattern_that_the_shell_expanded_wants_quotes(verb, capsys):
-    assert cli.main([verb, "--input", "p/a.txt", "p/b.txt", "p/c.txt", *VERBS[verb]]) != 0
+    assert cli.main([verb, "--input", "p/a.txt", "p/b.txt", "p/c.txt", *VERBS[verb]]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "several files after --input (p/b.txt, ...)" in line and "in quotes" in line
 

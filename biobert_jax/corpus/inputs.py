@@ -1,0 +1,227 @@
+"""What --input means: names, patterns, folders, lists of names and standard input, as files."""
+
+import contextlib
+import difflib
+import errno
+import fcntl
+import glob
+import hashlib
+import itertools
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from etils import epath
+
+from biobert_jax.corpus.readers.lines import read_lines
+from biobert_jax.errors import UserError
+
+STDIN = "/dev/stdin"
+
+_COPY_BYTES = 1 << 20
+# Parts of a list at commas that are tried as one name, and names of a folder that are compared
+# with one that is not there.
+_MOST_JOINED = 8
+_MOST_COMPARED = 10_000
+
+
+def expand_inputs(entries: Sequence[str], suffixes: Sequence[str] = ("",)) -> tuple[str, ...]:
+    """The files that the values of --input stand for, in their order, each once.
+
+    An entry is one of these, or several, separated by commas:
+      - a file; one that is there can be named whatever its name holds, commas and brackets too;
+      - a folder: all files in it and below whose names end as the format's do, but hidden ones;
+      - a pattern, with `**` for any folders: the files that match, sorted;
+      - `@list.txt`: a file with the path of a file a line, from the current folder; `@-`;
+      - `-`: standard input.
+
+    Paths are absolute, without links on the way to the file, so that a file has one name however
+    it was spelt. Those of an object store stay as they are.
+
+    Args:
+      suffixes: endings that count in a folder, each also with .gz behind it.
+
+    Raises:
+      UserError: an entry that stands for no file, or a folder that cannot be listed.
+    """
+    folders: dict[str, str] = {}  # as spelt, to what they are
+
+    def resolved(path: str) -> str:
+        if "://" in path:
+            return path
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder or ".")
+        return os.path.join(folders[folder], name)
+
+    parts = itertools.chain.from_iterable(map(_split, entries))
+    found = itertools.chain.from_iterable(_files(part, suffixes) for part in parts)
+    files = tuple(dict.fromkeys(map(resolved, found)))
+    if not files:
+        raise UserError("--input is empty: give a file, a folder or a pattern")
+    return files
+
+
+@contextlib.contextmanager
+def standard_input_as_file(paths: Sequence[str], output: str | os.PathLike) -> Iterator[list[str]]:
+    """Yields the paths, with a file for each that can be read only once: pipes, standard input.
+
+    The file lies beside `output`, under a name that its content decides, with the same time of
+    change always: a run that was stopped goes on when the same is piped into it again. It is
+    removed at the end.
+
+    Raises:
+      UserError: it cannot be written, or another process is reading its standard input for
+        `output`.
+    """
+    if not any(map(_is_stream, paths)):
+        yield list(paths)
+        return
+    output = Path(os.path.realpath(output))
+    folder = output.with_name(f".{output.name}.stdin")
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(open(folder / "lock", "w"))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{folder}: another command is reading its standard input for {output}"
+            ) from None
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield [str(_copied(path, folder)) if _is_stream(path) else path for path in paths]
+
+
+def _split(entry: str) -> Iterator[str]:
+    """Splits at commas, but for those of a name that is there."""
+    parts = entry.split(",")
+    first = 0
+    while first < len(parts):
+        last = first + 1
+        for end in range(min(len(parts), first + _MOST_JOINED), first, -1):
+            name = ",".join(parts[first:end])
+            if any(os.path.lexists(n) for n in (name, name.strip(), name.strip().lstrip("@"))):
+                last = end
+                break
+        name = ",".join(parts[first:last])
+        name = name if os.path.lexists(name) else name.strip()
+        if name:
+            yield name
+        first = last
+
+
+def _files(part: str, suffixes: Sequence[str]) -> Iterator[str]:
+    if "://" in part:
+        yield from _remote(part)
+    elif part == "-":
+        yield STDIN
+    elif (mode := _mode(part)) is not None:
+        yield from _below(part, suffixes) if stat.S_ISDIR(mode) else [part]
+    elif part.startswith("@"):
+        yield from _listed(part[1:])
+    elif glob.has_magic(part):
+        yield from _matches(part)
+    else:
+        raise UserError(f"--input: {_absence(part)}")
+
+
+def _mode(path: str) -> int | None:
+    """What kind of file it is; None where there is none. A link to nothing is an error."""
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        if os.path.islink(path):
+            raise UserError(f"--input: {path} is a link to what is not there") from None
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:  # a name too long is none
+            return None
+        raise UserError(f"--input: {path}: {error.strerror}") from error
+
+
+def _below(folder: str, suffixes: Sequence[str]) -> list[str]:
+    def refuse(error: OSError) -> None:
+        raise UserError(f"--input: {error.filename}: {error.strerror}") from error
+
+    endings = tuple(s.lower() + packed for s in suffixes for packed in ("", ".gz"))
+    found = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (os.path.join(place, n) for n in names if not n.startswith("."))
+        found += [p for p in paths if p.lower().endswith(endings) and os.path.isfile(p)]
+    if not found:
+        wanted = ", ".join(suffixes)
+        raise UserError(
+            f"--input: the folder {folder} has no file that ends in {wanted} (or .gz behind it): "
+            f"give a pattern, such as '{os.path.join(folder, '*')}'"
+        )
+    return sorted(found)
+
+
+def _listed(path: str) -> Iterator[str]:
+    for number, name in read_lines(STDIN if path == "-" else path):
+        if not name.strip():
+            continue
+        if "://" not in name and not os.path.isfile(name):
+            name = name.strip()
+            if not os.path.isfile(name):
+                what = "is a folder" if os.path.isdir(name) else _absence(name)
+                raise UserError(f"{path}:{number}: {name + ' ' if what[:2] == 'is' else ''}{what}")
+        yield name
+
+
+def _matches(pattern: str) -> list[str]:
+    # The folders that are there may have brackets in their names, too.
+    folder = os.path.dirname(pattern)
+    while folder and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    rest = pattern[len(folder) :].lstrip("/") if folder else pattern
+    literal = os.path.join(glob.escape(folder), rest) if folder else rest
+    found = sorted(p for p in glob.iglob(literal, recursive=True) if os.path.isfile(p))
+    if not found:
+        raise UserError(f"--input: no file matches {pattern}")
+    return found
+
+
+def _remote(pattern: str) -> list[str]:
+    # Only names are globbed for, and a whole path is taken as it is.
+    path = epath.Path(pattern)
+    found = path.parent.glob(path.name) if glob.has_magic(path.name) else [path]
+    files = sorted(os.fspath(match) for match in found)
+    if not files:
+        raise UserError(f"--input: no file matches {pattern}")
+    return files
+
+
+def _absence(name: str) -> str:
+    if len(name.split()) > 3 and "/" not in name:
+        return f"no such file: {name} (a text itself goes in by a pipe: echo '...' | ... --input -)"
+    folder, last = os.path.split(name)
+    names: list[str] = []
+    with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
+        names = [entry.name for entry in itertools.islice(entries, _MOST_COMPARED)]
+    near = difflib.get_close_matches(last, names, n=1)
+    hint = f" (did you mean {os.path.join(folder, near[0])}?)" if near else ""
+    return f"no such file: {name}{hint}"
+
+
+def _is_stream(path: str) -> bool:
+    # What the shell has redirected from a file has a place in it, and means nothing to workers.
+    is_passed = path == STDIN or path.startswith(("/dev/fd/", "/proc/"))
+    return is_passed or ("://" not in path and not os.path.isfile(path))
+
+
+def _copied(path: str, folder: Path) -> Path:
+    digest = hashlib.sha256()
+    temporary = folder / "incoming"
+    with open(os.dup(0) if path == STDIN else path, "rb") as source, open(temporary, "wb") as copy:
+        while data := source.read(_COPY_BYTES):
+            digest.update(data)
+            copy.write(data)
+    target = folder / digest.hexdigest()[:16] / os.path.basename(path)
+    target.parent.mkdir(exist_ok=True)
+    os.replace(temporary, target)
+    os.utime(target, (0, 0))
+    return target
