@@ -132,6 +132,7 @@ def test_everything_has_a_remedy(name, what):
         ('{"text": "cut', "jsonl", ""),
         ('{"text": "a"\n', "jsonl", ""),
         ('["a"]\n', "jsonl", ""),
+        ('\n{"a": 1,\n', "jsonl", ""),
         ("plain", "jsonl", ""),
         # Nothing but packing counts where nothing is expected.
         (XML + PUBMED, "", ""),

@@ -149,7 +149,8 @@ def wrong_format(head: bytes, expected: Expected) -> str:
     # Their readers know better what is wrong with XML, or with a JSON object.
     if is_xml and found in ("xml", "utf-16", "utf-16le", "utf-16be", "utf-32"):
         return ""
-    if wanted == "jsonl" and found == "json" and head.split(b"\n", 1)[0].strip() not in b"[{":
+    first = head.removeprefix(codecs.BOM_UTF8).lstrip().split(b"\n", 1)[0].strip()
+    if wanted == "jsonl" and found == "json" and first not in (b"[", b"{"):
         return ""
     what, remedy = _WHAT[found]
     if found in expected.formats:
