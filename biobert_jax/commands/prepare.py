@@ -14,12 +14,12 @@ fail nothing is written then.
 
 import argparse
 import importlib.util
-import os
 import sys
 
 from biobert_jax.commands.input_options import add_input
 from biobert_jax.commands.progress import StageProgress
 from biobert_jax.errors import UserError
+from biobert_jax.machine import usable_cpus
 
 FORMATS = ("pubmed", "pmc", "bioc", "text", "jsonl")
 
@@ -183,7 +183,10 @@ def _add_quality_arguments(group) -> None:
 def _add_run_arguments(group) -> None:
     group.add_argument("--seed", type=int, default=0, help="of the shuffle and of pairs (0)")
     group.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="processes (one a core)"
+        "--workers",
+        type=int,
+        default=usable_cpus(),
+        help="processes (one a core that this process may use)",
     )
     group.add_argument(
         "--runner",

@@ -203,6 +203,9 @@ def test_eighty_ten_ten_over_the_whole_vocabulary():
     assert 0.4 < np.mean(drawn) / VOCAB_SIZE < 0.6 and min(drawn) < 500
 
 
-@pytest.mark.parametrize("length, expected", [(128, 19), (512, 77), (4, 1)])
-def test_predictions_by_upstreams_rule(length, expected):
-    assert max_predictions_for(length, 0.15) == expected
+@pytest.mark.parametrize(
+    "length, share, expected",
+    [(128, 0.15, 20), (512, 0.15, 77), (4, 0.15, 1), (100, 0.15, 15), (100, 0.07, 7), (9, 0, 1)],
+)
+def test_predictions_as_in_upstreams_commands(length, share, expected):
+    assert max_predictions_for(length, share) == expected

@@ -3,6 +3,7 @@
 Source: google-research/bert, create_pretraining_data.py: `create_masked_lm_predictions`.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -36,8 +37,13 @@ class MaskedPairRow(NamedTuple):
 
 
 def max_predictions_for(max_seq_length: int, masked_lm_prob: float) -> int:
-    """Upstream's advice for `max_predictions_per_seq`: the length times the share (77 at 512)."""
-    return max(1, round(max_seq_length * masked_lm_prob))
+    """`max_predictions_per_seq` as in upstream's commands: 20 at 128 positions, 77 at 512.
+
+    That is the length times the share, rounded up. `run_pretraining.py` reads records of exactly
+    as many as it is told, and 20 is its default.
+    """
+    # Not 8 for 0.07 of 100, which floating point takes for a little more than 7.
+    return max(1, math.ceil(round(max_seq_length * masked_lm_prob, 9)))
 
 
 def mask_pair(
