@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 from biobert_jax.commands.config_file import HELP, METAVAR, load_config
+from biobert_jax.commands.output_options import check_output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,12 +49,11 @@ def run(args: argparse.Namespace) -> int:
 
     from biobert_jax.aot.topology import describe
     from biobert_jax.config import PretrainConfig
-    from biobert_jax.errors import UserError
     from biobert_jax.files import write_text_atomically
 
     config = load_config(args, PretrainConfig)
-    if args.json is not None and not args.json.parent.is_dir():
-        raise UserError(f"--json {args.json}: there is no folder {args.json.parent}: make it first")
+    if args.json is not None:
+        check_output("--json", args.json, [args.config, args.config.rpartition(":")[0]])
     topology = describe(args.topology, args.slices)
 
     from biobert_jax.aot.cost import analyse

@@ -10,8 +10,8 @@ but itself: it can be sent or kept.
 import argparse
 from pathlib import Path
 
-from biobert_jax.errors import UserError
-from biobert_jax.files import try_to_write, write_text_atomically
+from biobert_jax.commands.output_options import check_output
+from biobert_jax.files import write_text_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,12 +34,12 @@ def run(args: argparse.Namespace) -> int:
     page = render_page(runs)
     name = "report.html" if len(runs) == 1 else "comparison.html"
     output = Path(args.output) if args.output else Path(args.workdirs[0]) / name
-    try:
-        try_to_write(output)
-    except OSError as error:
-        raise UserError(
-            f"--output {output}: cannot be written ({error.strerror}): give another file"
-        ) from error
+    check_output("--output", output, (f for run in args.workdirs for f in _read_files(run)))
     write_text_atomically(output, page)
     print(f"{output}: open it in a browser")
     return 0
+
+
+def _read_files(workdir: str) -> list[Path]:
+    """What a run itself has left in its folder."""
+    return [path for path in Path(workdir).glob("*") if path.suffix != ".html"]

@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from biobert_jax.commands.output_options import check_output
 from biobert_jax.commands.prepare import add_input_arguments, read_options
 from biobert_jax.errors import UserError
 
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
     sample_mb = SAMPLE_MB[args.kind] if args.sample_mb is None else args.sample_mb
     _check(args, output, report_path, sample_mb)
     inputs = expand_inputs(args.input, FORMATS[args.format].suffixes)
+    check_output("--output", report_path, [*inputs, args.compare or ""])
     others = [load_tokenizer(args.compare)] if args.compare else []
 
     sample = draw_sample(
