@@ -266,12 +266,17 @@ class NerDataConfig:
     train: tuple[str, ...] = ("train.tsv",)  # files of dir to train on
     test: str = "test.tsv"  # scored at the end
     eval: str = ""  # scored at every train.eval_every steps; "": only the end is scored
+    entity_type: str = "entity"  # what labels without a type (B, I) mark, such as Disease
     max_seq_length: int = 128  # positions a packed row; longer sentences are cut into windows
     batch_size: int = 8  # packed rows over all devices
 
     def __post_init__(self):
         _local("data.dir", self.dir)
         _positive("data.batch_size", self.batch_size)
+        if self.entity_type.split() != [self.entity_type]:
+            raise UserError(
+                f"data.entity_type is {self.entity_type!r}: give one word, such as Disease"
+            )
         if self.max_seq_length < 8:
             raise UserError(
                 f"data.max_seq_length is {self.max_seq_length}: a row needs 8 positions"

@@ -3,13 +3,17 @@
     biobert evaluate --checkpoint runs/ncbi --data data/NCBI-disease/test.tsv
     biobert evaluate --predictions runs/ncbi/predictions.conll
 
-Entities must match exactly, as the official conlleval counts them. A predictions file holds a word,
-its label and the predicted label on each line.
+Entities must match exactly, as the official conlleval counts them: the same words, and the same
+type, unless --ignore_types is given. Gold labels without a type are taken for the tagger's where
+it knows one only. A predictions file holds a word, its label and the predicted label on each line.
 """
 
 import argparse
 import json
+import sys
+from collections.abc import Iterable, Sequence
 
+from biobert_jax.commands.output_options import check_output
 from biobert_jax.errors import UsageError, UserError
 
 
@@ -18,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", metavar="CHECKPOINT", help="a fine-tuned tagger")
     parser.add_argument("--data", metavar="FILE", help="tagged sentences to score it on")
     parser.add_argument("--predictions", metavar="FILE", help="word, gold and predicted label")
+    parser.add_argument(
+        "--ignore_types", action="store_true", help="an entity of the right words is correct"
+    )
     parser.add_argument("--json", metavar="FILE", help="write the scores there too")
     parser.add_argument("--batch_size", type=int, default=32, help="packed rows at a time (32)")
 
@@ -30,25 +37,54 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("give --predictions alone, or --checkpoint with --data")
     if not args.predictions and not (args.checkpoint and args.data):
         raise UsageError("give --checkpoint with --data, or --predictions")
-    from pathlib import Path
-
+    if args.json:
+        check_output("--json", args.json, [args.predictions or args.data])
     from biobert_jax.files import write_text_atomically
     from biobert_jax.scoring import conlleval
+    from biobert_jax.tasks.labels import types_of
 
     if args.predictions:
         from biobert_jax.tasks.ner_files import read_predictions
 
         gold, predicted = read_predictions(args.predictions)
+        types = types_of(predicted)
     else:
         from biobert_jax.predict.tagger import EntityTagger
         from biobert_jax.tasks.ner_files import read_sentences
 
         sentences = read_sentences(args.data)
         tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
-        gold = [sentence.labels for sentence in sentences]
+        types = types_of([tagger.labels])
+        gold = named_types([sentence.labels for sentence in sentences], types)
         predicted = tagger.label_words([sentence.words for sentence in sentences])
-    scores = conlleval.score(gold, predicted)
+    if not args.ignore_types:
+        _warn_of_types(types_of(gold), types)
+    scores = conlleval.score(gold, predicted, ignore_types=args.ignore_types)
     print(conlleval.report(scores))
     if args.json:
-        write_text_atomically(Path(args.json), json.dumps(scores.to_dict(), indent=2) + "\n")
+        write_text_atomically(args.json, json.dumps(scores.to_dict(), indent=2) + "\n")
     return 0
+
+
+def named_types(gold: Sequence[Sequence[str]], types: set[str]) -> list[tuple[str, ...]]:
+    """Gold labels with the one type of a tagger's where none of them has any."""
+    from biobert_jax.tasks.labels import types_of, with_type
+
+    if types_of(gold) != {""} or len(types) != 1 or types == {""}:
+        return [tuple(labels) for labels in gold]
+    (name,) = types
+    print(f"the gold labels have no type and are taken for {name}", file=sys.stderr)
+    return [tuple(with_type(label, name) for label in labels) for labels in gold]
+
+
+def _warn_of_types(gold: set[str], predicted: set[str]) -> None:
+    if gold and predicted and not gold & predicted:
+        print(
+            f"warning: no entity can match: gold has the types {_names(gold)}, predictions have "
+            f"{_names(predicted)}: --ignore_types compares words alone",
+            file=sys.stderr,
+        )
+
+
+def _names(types: Iterable[str]) -> str:
+    return ", ".join(name or "(none)" for name in sorted(types))

@@ -14,6 +14,7 @@ from biobert_jax.corpus.text.tokenization import Word, load_tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.predict.annotations import AnnotatedDocument, Entity, RawDocument, as_documents
 from biobert_jax.scoring.conlleval import chunks
+from biobert_jax.tasks.labels import UNTYPED
 from biobert_jax.tasks.ner_features import encode_words, pack_sentences
 from biobert_jax.tasks.ner_model import split_by_sentence, tagger_of, word_probabilities
 
@@ -120,4 +121,4 @@ class EntityTagger:
         for chunk in chunks([self.labels[index] for index in best]):
             start, end = words[chunk.start].start, words[chunk.end - 1].end
             score = float(scores[chunk.start : chunk.end].mean())
-            yield Entity(start, end, chunk.type or "entity", text[start:end], round(score, 4))
+            yield Entity(start, end, chunk.type or UNTYPED, text[start:end], round(score, 4))

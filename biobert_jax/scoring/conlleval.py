@@ -82,12 +82,19 @@ def chunks(labels: Sequence[str]) -> list[Chunk]:
     return _chunks([_parse(label, f"word {i}") for i, label in enumerate(labels, 1)])
 
 
-def score(gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]) -> Scores:
+def score(
+    gold: Iterable[Sequence[str]],
+    predicted: Iterable[Sequence[str]],
+    *,
+    ignore_types: bool = False,
+) -> Scores:
     """Scores predicted labels against gold labels, over all sentences together.
 
     Args:
       gold: For each sentence the label of each word, as `chunks` takes them.
       predicted: The same sentences, in the same order.
+      ignore_types: Whether an entity of the right words is correct whatever its type. Two
+        neighbours of different types stay two; `by_type` is empty.
 
     Raises:
       UserError: The numbers of sentences or of a sentence's labels differ, or a label is not one;
@@ -109,10 +116,17 @@ def score(gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]) -> 
             )
         gold_tags = _parse_sentence(gold_labels, "gold", number)
         predicted_tags = _parse_sentence(predicted_labels, "predicted", number)
+        gold_chunks, predicted_chunks = set(_chunks(gold_tags)), set(_chunks(predicted_tags))
+        if ignore_types:
+            gold_tags, predicted_tags = (
+                [(tag, "") for tag, _ in tags] for tags in (gold_tags, predicted_tags)
+            )
+            gold_chunks, predicted_chunks = (
+                {chunk._replace(type="") for chunk in found}
+                for found in (gold_chunks, predicted_chunks)
+            )
         num_tokens += len(gold_tags)
         num_right_tokens += sum(g == p for g, p in zip(gold_tags, predicted_tags, strict=True))
-
-        gold_chunks, predicted_chunks = set(_chunks(gold_tags)), set(_chunks(predicted_tags))
         num_gold.update(chunk.type for chunk in gold_chunks)
         num_predicted.update(chunk.type for chunk in predicted_chunks)
         num_correct.update(chunk.type for chunk in gold_chunks & predicted_chunks)
@@ -120,6 +134,7 @@ def score(gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]) -> 
     by_type = {
         name: Scores(num_gold[name], num_predicted[name], num_correct[name])
         for name in sorted(num_gold | num_predicted)
+        if not ignore_types
     }
     return Scores(
         num_gold.total(),

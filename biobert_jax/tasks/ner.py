@@ -21,6 +21,7 @@ from biobert_jax.errors import UserError
 from biobert_jax.files import try_to_write, write_text_atomically
 from biobert_jax.model.kernel_checks import check_kernels
 from biobert_jax.scoring import conlleval
+from biobert_jax.tasks.labels import UNTYPED, label_set, types_of, with_type
 from biobert_jax.tasks.model_card import ner_model_card
 from biobert_jax.tasks.ner_features import NerRows, encode_words, pack_sentences
 from biobert_jax.tasks.ner_files import Sentence, read_sentences, write_predictions
@@ -57,12 +58,14 @@ def finetune_ner(
       Interrupted: a signal came; the state was saved.
     """
     # What is read: tagged sentences, their labels, and the encoder to start from.
-    train = [s for name in config.data.train for s in read_sentences(_data_file(config, name))]
-    test = read_sentences(_data_file(config, config.data.test))
-    held_out = read_sentences(_data_file(config, config.data.eval)) if config.data.eval else []
-    labels = label_set(train)
+    train = [s for name in config.data.train for s in _read(config, name)]
+    test = _read(config, config.data.test)
+    held_out = _read(config, config.data.eval) if config.data.eval else []
+    labels = label_set(s.labels for s in train)
+    if config.data.entity_type not in {UNTYPED, *types_of([labels])}:
+        _say(f"data.entity_type {config.data.entity_type} names nothing: all labels have a type")
     for name, sentences in ((config.data.eval, held_out), (config.data.test, test)):
-        if unseen := [label for label in label_set(sentences) if label not in labels]:
+        if unseen := sorted(set(label_set(s.labels for s in sentences)) - set(labels)):
             _say(
                 f"warning: {_data_file(config, name)}: no training file has the labels "
                 f"{' '.join(unseen)}: what bears them can only be missed"
@@ -83,7 +86,8 @@ def finetune_ner(
     label_ids = {label: index for index, label in enumerate(labels)}
     row_labels = rows.label_array([label_ids[label] for s in train for label in s.labels])
     # Of the rows themselves, so that a run does not go on with other sentences or labels.
-    data = hashlib.sha256(rows.input_ids.tobytes() + row_labels.tobytes()).hexdigest()
+    names = "\n".join(labels).encode()
+    data = hashlib.sha256(rows.input_ids.tobytes() + row_labels.tobytes() + names).hexdigest()
     num_steps = config.train.num_steps or max(
         1, round(config.train.num_epochs * len(rows.input_ids) / config.data.batch_size)
     )
@@ -186,10 +190,12 @@ def write_results(
     write_text_atomically(workdir / MODEL_CARD, card)
 
 
-def label_set(sentences: Sequence[Sentence]) -> tuple[str, ...]:
-    """All labels of the data: O first, the others sorted."""
-    found = {label for sentence in sentences for label in sentence.labels}
-    return ("O", *sorted(found - {"O"}))
+def _read(config: NerConfig, name: str) -> list[Sentence]:
+    """The sentences of a file; labels without a type get that of the config."""
+    return [
+        Sentence(s.words, tuple(with_type(label, config.data.entity_type) for label in s.labels))
+        for s in read_sentences(_data_file(config, name))
+    ]
 
 
 def _check_results(workdir: Path) -> None:

@@ -13,6 +13,7 @@ from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.errors import UserError
 from biobert_jax.files import replacing
 from biobert_jax.scoring.conlleval import chunks
+from biobert_jax.tasks.labels import with_type
 
 # Only these separate fields. str.split() would also cut words at U+0085, U+00A0 or U+2028, which
 # occur inside words of real corpora.
@@ -139,7 +140,8 @@ def write_predictions(
 ) -> None:
     """Writes `word gold predicted` lines, a blank line after each sentence; conlleval reads them.
 
-    The form of BioBERT's `NER_result_conll.txt`: labels without a type get `-MISC`. Columns are
+    The form of BioBERT's `NER_result_conll.txt`, but that labels without a type get
+    `-entity`, by which name the other outputs go too, and not `-MISC`. Columns are
     separated by spaces, or, where a word holds one, by tabs: then it is `conlleval -d '\\t'`. The
     file appears whole or not at all, and replaces an older one.
 
@@ -180,7 +182,7 @@ def _prediction_lines(
         )
     lines = []
     for word, gold, guess in zip(sentence.words, sentence.labels, predicted, strict=True):
-        fields = (word, _with_type(gold), _with_type(guess))
+        fields = (word, with_type(gold), with_type(guess))
         for text in fields:
             if text.strip(_PADDING) != text or not text or "\t" in text or "\n" in text:
                 raise UserError(
@@ -189,9 +191,3 @@ def _prediction_lines(
                 )
         lines.append(separator.join(fields) + "\n")
     return "".join(lines) + "\n"
-
-
-def _with_type(label: str) -> str:
-    """Adds `-MISC` to a label that has no type, for conlleval prints no line without one."""
-    tag, _, type_ = label.partition("-")
-    return label if not tag or tag == "O" or type_ else f"{tag}-MISC"

@@ -232,6 +232,10 @@ def test_labels_that_training_never_saw_are_named_before_it(tmp_path, capsys):
         (f" {tmp_path}/devel.tsv", "I-Disease"),
         (f" {tmp_path}/test.tsv", "B-X"),
     ]
+    # Labels without a type are named as they will be in every output.
+    (tmp_path / "test.tsv").write_text("p53 S\n")
+    assert cli.main([*command, "--config.data.entity_type=Gene"]) == 1
+    assert "has the labels S-Gene" in capsys.readouterr().err
 
 
 def test_results_that_cannot_be_written_are_found_before_the_training(fails, pretrained, tmp_path):

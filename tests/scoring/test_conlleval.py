@@ -198,3 +198,14 @@ def test_bad_input_is_named(gold, predicted, message):
 def test_chunks_refuses_what_is_no_label(label):
     with pytest.raises(UserError, match="word 2: .* is not a label"):
         chunks(["O", label])
+
+
+def test_types_can_be_ignored():
+    gold, predicted = [["B-X", "I-X", "B-Y", "O"]], [["B-Y", "I-Y", "B-Y", "B-Y"]]
+    assert score(gold, predicted).num_correct == 1
+    scores = score(gold, predicted, ignore_types=True)
+    assert (scores.num_gold, scores.num_predicted, scores.num_correct) == (2, 3, 2)
+    assert scores.token_accuracy == 0.75 and scores.by_type == {}
+    # Neighbours of two types stay two, though no B stands between them.
+    scores = score([["B-X", "I-Y"]], [["B-Z", "B-Z"]], ignore_types=True)
+    assert scores.num_gold == scores.num_correct == 2

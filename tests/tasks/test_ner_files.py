@@ -134,7 +134,7 @@ def test_predictions_have_bioberts_form(tmp_path):
     sentences = [Sentence(("breast", "cancer", "."), ("B", "I", "O")), Sentence(("p53",), ("B-G",))]
     write_predictions(path, sentences, [["O", "B", "O-MISC"], ["S-G"]])
     assert path.read_bytes() == (
-        b"breast B-MISC O\ncancer I-MISC B-MISC\n. O O-MISC\n\np53 B-G S-G\n\n"
+        b"breast B-entity O\ncancer I-entity B-entity\n. O O-MISC\n\np53 B-G S-G\n\n"
     )
     assert list(tmp_path.iterdir()) == [path]
 
@@ -142,8 +142,8 @@ def test_predictions_have_bioberts_form(tmp_path):
 def test_words_with_spaces_are_written_between_tabs(tmp_path):
     path = tmp_path / "p.conll"
     write_predictions(path, [Sentence(("deep vein", "."), ("B-X", "O"))], [["O", "B"]])
-    assert path.read_bytes() == b"deep vein\tB-X\tO\n.\tO\tB-MISC\n\n"
-    assert read_predictions(path) == ([("B-X", "O")], [("O", "B-MISC")])
+    assert path.read_bytes() == b"deep vein\tB-X\tO\n.\tO\tB-entity\n\n"
+    assert read_predictions(path) == ([("B-X", "O")], [("O", "B-entity")])
 
 
 @pytest.mark.parametrize(
