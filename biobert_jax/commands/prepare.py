@@ -18,7 +18,7 @@ import sys
 
 from biobert_jax.commands.input_options import add_input
 from biobert_jax.commands.progress import StageProgress
-from biobert_jax.errors import UserError
+from biobert_jax.errors import UserError, printable
 from biobert_jax.machine import usable_cpus
 
 FORMATS = ("pubmed", "pmc", "bioc", "text", "jsonl")
@@ -245,21 +245,27 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
         },
     )
     if args.runner == "beam":
-        manifest = _beam()(arguments, args.output, args.passed_on)
+        manifest = _beam()(arguments, args.output, args.passed_on, notice=_notice)
     else:
         with StageProgress() as progress:
-            manifest = prepare(arguments, args.output, workers=args.workers, progress=progress)
+            manifest = prepare(
+                arguments, args.output, workers=args.workers, progress=progress, notice=_notice
+            )
     dropped = ", ".join(f"{count:,} {name}" for name, count in manifest.dropped.items())
     print(
-        f"{args.output}: {manifest.num_documents:,} documents "
+        f"{printable(args.output)}: {manifest.num_documents:,} documents "
         f"({dropped or 'none'} left out), {manifest.num_tokens:,} tokens, "
         f"{manifest.num_rows:,} rows of {manifest.max_seq_length}, fill {manifest.fill:.2%}, "
         f"{len(manifest.split('train'))} training and {len(manifest.split('heldout'))} held-out "
         "shards"
     )
     for reason in manifest.failed.values():
-        print(f"error: left out: {reason}", file=sys.stderr)
+        print(printable(f"error: left out: {reason}"), file=sys.stderr)
     return 1 if manifest.failed else 0
+
+
+def _notice(line: str) -> None:
+    print(printable(f"note: {line}"), file=sys.stderr, flush=True)
 
 
 def _beam():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from biobert_jax.corpus.dataset.manifest import Manifest, Shard, write_manifest
+from biobert_jax.corpus.dataset.manifest import NAME, Manifest, Shard
 from biobert_jax.corpus.dataset.records import RecordFormat, encode_rows
 from biobert_jax.corpus.dataset.tfrecord import write_tfrecords
 from biobert_jax.corpus.rows.masked_pairs import mask_pair
@@ -150,5 +150,5 @@ def write_shards(directory: Path, format: RecordFormat, shards: dict[str, np.nda
         failed={},
         shards=tuple(written),
     )
-    write_manifest(directory, manifest)
+    (directory / NAME).write_text(manifest.to_json())
     return directory

@@ -52,20 +52,71 @@ def test_same_files_as_the_local_runner(corpus, vocab, tmp_path, monkeypatch, ca
     assert cli.main(["verify", str(tmp_path / "beam/data")]) == 0
 
 
+def test_it_goes_on_where_another_run_was_stopped_and_never_beside_one(
+    corpus, vocab, tmp_path, monkeypatch, capsys
+):
+    from biobert_jax.corpus.pipeline import beam, encode, output, prepare, tasks
+
+    monkeypatch.setattr(tasks, "TASK_BYTES", 20_000)
+    for name in "abc":
+        write_jsonl(tmp_path / f"{name}.jsonl.gz", corpus)
+
+    def run(name, *runner):
+        source = ["--input", str(tmp_path / "*.jsonl.gz"), "--format", "jsonl"]
+        where = ["--vocab", str(vocab), "--output", str(tmp_path / name / "data")]
+        status = cli.main(["prepare", *source, *where, "--max_seq_length", "64", *runner])
+        return status, ([""] + capsys.readouterr().err.splitlines())[-1]
+
+    assert run("local", "--workers", "1")[0] == 0
+    # The local runner dies when it has packed a task and given its documents back.
+    packed = []
+    original = prepare.pack_task
+
+    def pack(*arguments):
+        if packed:
+            raise KeyboardInterrupt
+        packed.append(original(*arguments))
+        return packed[0]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "pack_task", pack)
+        assert run("beam", "--workers", "1") == (130, "interrupted")
+    with output.locked(tmp_path / "beam/data"):
+        status, line = run("beam", "--runner", "beam")
+        assert status == 1 and "another `biobert prepare` is at work there" in line
+
+    # A pipeline fails after reading; the next one reads again only what was given back.
+    with monkeypatch.context() as patch:
+        patch.setattr(beam, "packed_chunks", lambda *_: 1 / 0)
+        status, line = run("beam", "--runner", "beam")
+        assert status == 1 and "the Beam pipeline failed: division by zero" in line
+    read = []
+    open_documents = encode.open_documents
+
+    def reading(path, *arguments, **options):
+        read.append(path)
+        return open_documents(path, *arguments, **options)
+
+    monkeypatch.setattr(encode, "open_documents", reading)
+    assert run("beam", "--runner", "beam")[0] == 0
+    assert len(read) <= 1
+    assert_same_files(tmp_path)
+
+
 def test_errors_are_one_line(corpus, vocab, tmp_path, capsys):
-    (tmp_path / "broken.jsonl").write_text('{"text": "lost with its file"}\nnot JSON\n')
+    (tmp_path / "broken.jsonl").write_text("not JSON\n")
     command = ["prepare", "--input", str(tmp_path / "broken.jsonl"), "--format", "jsonl"]
     command += ["--vocab", str(vocab), "--output", str(tmp_path / "out"), "--runner", "beam"]
 
-    def fails(*more):
-        assert cli.main([*command, *more]) == 1
+    def fails(*more, code=1):
+        assert cli.main([*command, *more]) == code
         lines = capsys.readouterr().err.strip().splitlines()
         return lines[-1]
 
-    assert "broken.jsonl:2" in fails("--on_error", "fail")
+    assert "broken.jsonl:1" in fails("--on_error", "fail")
     assert "no document is left" in fails()
     assert not (tmp_path / "out/manifest.json").exists()
-    assert "passes options on" in fails("--runner", "local", "--", "--project=p")
+    assert "passes options on" in fails("--runner", "local", "--", "--project=p", code=2)
 
 
 @pytest.mark.slow

@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from etils import epath
+
 from biobert_jax.corpus.dataset import fields
 from biobert_jax.corpus.dataset.fields import check_fields
 from biobert_jax.corpus.dataset.records import OBJECTIVES, RECORD_FORMATS, RecordFormat
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
 from biobert_jax.errors import UserError
-from biobert_jax.files import file_sha256, write_text_atomically
+from biobert_jax.files import file_sha256
 
 NAME = "manifest.json"
+# Beside it: the input files' sizes and times, which `prepare` compares.
+INPUTS = "inputs.json"
 FORMAT_VERSION = 2
 SPLITS = ("train", "heldout")
 # A file of such a name is taken for data by whoever looks into the folder.
@@ -131,11 +135,6 @@ class Manifest:
         return tuple(shard for shard in self.shards if shard.split == name)
 
 
-def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Writes the manifest under its name in one step; its presence says the set is complete."""
-    write_text_atomically(directory / NAME, manifest.to_json())
-
-
 def read_manifest(directory: str | os.PathLike) -> Manifest:
     """Reads a data set's manifest.
 
@@ -143,7 +142,7 @@ def read_manifest(directory: str | os.PathLike) -> Manifest:
       UserError: no folder or no manifest there (an unfinished run says so); another version;
         a file that is not a manifest.
     """
-    directory = Path(directory)
+    directory = epath.Path(directory)
     path = directory / NAME
     if not path.is_file():
         unfinished = (directory / ".work").is_dir()

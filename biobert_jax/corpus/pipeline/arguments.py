@@ -2,16 +2,14 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from etils import epath
-
 from biobert_jax.corpus.dataset.manifest import FORMAT_VERSION
 from biobert_jax.corpus.dataset.records import OBJECTIVES, RECORD_FORMATS, RecordFormat
 from biobert_jax.corpus.documents import ReadOptions
+from biobert_jax.corpus.pipeline.tasks import file_states
 from biobert_jax.corpus.rows.masked_pairs import max_predictions_for
 from biobert_jax.corpus.text.splitters import splitter_id
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
@@ -148,7 +146,7 @@ def _choice(option: str, value: str, known: tuple[str, ...]) -> None:
 
 def input_sizes(paths: Sequence[str]) -> list[int]:
     """Sizes of files in bytes, as stored."""
-    return [epath.Path(p).stat().length if "://" in p else os.path.getsize(p) for p in paths]
+    return [size for size, _ in file_states(paths)]
 
 
 def fingerprint(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:

@@ -6,7 +6,8 @@ the same, byte for byte. Beam deals the tasks out to its workers and sorts the r
     tasks - encode - (all) - resolve - pack - rows by shard - write - manifest
 
 What passes from encoding to packing lies in `output/.work/`, which every worker must reach: gs://
-for Dataflow, a shared folder or one machine otherwise.
+for Dataflow, a shared folder or one machine otherwise. It has the form that the local runner gives
+it, so that either goes on where the other was stopped.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,98 +28,94 @@ from etils import epath
 
 from biobert_jax.corpus.dataset.manifest import NAME, SPLITS, Manifest
 from biobert_jax.corpus.dataset.records import RecordFormat, encode_rows
-from biobert_jax.corpus.dataset.report import render_report
-from biobert_jax.corpus.dataset.tfds import tfds_metadata
-from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint, input_sizes
+from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint, work_claim
 from biobert_jax.corpus.pipeline.encode import encode_task
-from biobert_jax.corpus.pipeline.pack import packed_chunks
-from biobert_jax.corpus.pipeline.prepare import (
+from biobert_jax.corpus.pipeline.finish import (
     build_manifest,
     count_documents,
-    finished_before,
     is_lost,
     nothing_to_write,
     resolve_documents,
 )
+from biobert_jax.corpus.pipeline.output import (
+    WORK,
+    Notice,
+    claimed,
+    finished_before,
+    input_record,
+    publish,
+)
+from biobert_jax.corpus.pipeline.pack import packed_chunks, restore_documents
 from biobert_jax.corpus.pipeline.shards import num_shards, shard_name, write_shard
 from biobert_jax.corpus.pipeline.spill import KeyedRows, key_range
-from biobert_jax.corpus.pipeline.tasks import Task, plan_tasks, task_path
+from biobert_jax.corpus.pipeline.tasks import REQUESTS, Task, file_states, plan_tasks, task_path
 from biobert_jax.errors import UserError
 
-# What encoding leaves for the stages after it, and what resolving needs of that.
-ENCODED = ("documents", "index", "deletions", "bands")
+# What encoding leaves for the stages after it, its result last, and what resolving needs of that.
+ENCODED = ("documents", "index", "deletions", "bands", "json")
 INDEXED = ("index", "deletions", "bands")
 OUTCOME = "outcome.json"
 
 
 def prepare_with_beam(
-    arguments: PrepareArguments, output: str, pipeline_options: Sequence[str] = ()
+    arguments: PrepareArguments,
+    output: str,
+    pipeline_options: Sequence[str] = (),
+    *,
+    notice: Notice = lambda line: None,
 ) -> Manifest:
     """Makes the data set in `output`, as `prepare` does; paths may be local or gs://.
 
-    Beam repeats what fails; a pipeline that ends without success leaves no manifest and is begun
-    anew.
+    Beam repeats what fails. A pipeline that ends without success leaves no manifest; the next one
+    goes on from the tasks that were read and tokenized, and shuffles anew.
 
     Args:
       pipeline_options: Beam's own, such as `--runner=DataflowRunner`.
+      notice: told in a line why a set that was finished is made anew.
 
     Raises:
-      UserError: bad arguments; a folder that is not empty; a pipeline that failed; a bad input
-        file, with `on_error="fail"`.
+      UserError: bad arguments; a folder that holds something else, or in which another run is at
+        work; a pipeline that failed; a bad input file, with `on_error="fail"`.
     """
-    folder = epath.Path(output)
-    work = folder / ".work"
-    # Workers get the vocabulary's content: its path means nothing on another machine.
-    place, claim = _place(arguments, output)
-    if folder.exists():
-        if (folder / NAME).exists() and "://" not in output:
-            return finished_before(Path(output), claim)  # or says that it is another set
-        if any(path.name != ".work" for path in folder.iterdir()):
-            raise UserError(f"--output {output} holds other files: choose an empty folder")
-        if (work / "lock").exists():
-            raise UserError(f"--output {output} holds a run of --runner local: finish or remove it")
-    if work.exists():
-        work.rmtree()
-    work.mkdir(parents=True)
+    place = _place(arguments, output)
+    with place.here() as (_, local):
+        tokenizer = local.load_tokenizer()
+        finished = finished_before(arguments, tokenizer, output, notice)
+        if finished is not None:
+            return finished
+        claim = work_claim(arguments, tokenizer)
+        with claimed(output, claim) as work:
+            states, content = file_states(arguments.inputs), fingerprint(arguments, tokenizer)
+            tasks = plan_tasks(arguments.inputs, [size for size, _ in states])
+            _run(tasks, place, pipeline_options)
+            outcome = json.loads((work / OUTCOME).read_text())
+            failed = outcome["failed"]
+            if failed and arguments.on_error == "fail":
+                raise UserError(next(reason for _, reason in sorted(failed.items())))
+            if not outcome["shards"]:
+                work.rmtree()  # other arguments may do better
+                raise nothing_to_write(outcome["counts"]["dropped"], failed)
+            manifest = build_manifest(arguments, tokenizer, content, **outcome)
+            inputs = input_record(arguments.inputs, states, claim, failed)
+            return publish(manifest, place.vocab, inputs, output)
 
-    tasks = plan_tasks(arguments.inputs, input_sizes(arguments.inputs))
+
+def _run(tasks: Sequence[Task], place: "_Place", pipeline_options: Sequence[str]) -> None:
     try:
         with beam.Pipeline(options=PipelineOptions(list(pipeline_options))) as pipeline:
             _build(pipeline, tasks, place)
     except Exception as error:  # Runners raise what they like, and wrap what workers raise.
         raise UserError(f"the Beam pipeline failed: {_last_line(error)}") from error
 
-    outcome = json.loads((work / OUTCOME).read_text())
-    if outcome["failed"] and arguments.on_error == "fail":
-        raise UserError(next(reason for _, reason in sorted(outcome["failed"].items())))
-    if not outcome["shards"]:
-        raise nothing_to_write(outcome["counts"]["dropped"], outcome["failed"])
-    with place.here() as (_, local):
-        tokenizer = local.load_tokenizer()
-        manifest = build_manifest(arguments, tokenizer, claim, **outcome)
-    for shard in manifest.shards:
-        (work / shard.name).replace(folder / shard.name)
-    (folder / manifest.tokenizer["file"]).write_bytes(place.vocab)
-    files = tfds_metadata(manifest)
-    if "://" not in output:  # the report looks into the shards
-        files |= render_report(manifest, Path(output))
-    for name, text in files.items():
-        (folder / name).write_text(text)
-    (work / NAME).write_text(manifest.to_json())
-    (work / NAME).replace(folder / NAME)
-    work.rmtree()
-    return manifest
 
-
-def _place(arguments: PrepareArguments, output: str) -> tuple["_Place", str]:
-    """What workers need, and the data set's fingerprint."""
+def _place(arguments: PrepareArguments, output: str) -> "_Place":
+    """What workers need: the vocabulary's content, since its path means nothing elsewhere."""
     with _local_vocabulary(arguments) as local:
         tokenizer = local.load_tokenizer()
         content = tokenizer.vocab_bytes()
     # Tasks name their files: a list of millions must not travel with every worker's code.
     common = dataclasses.replace(arguments, inputs=())
-    place = _Place(common, tokenizer.file_name, content, tokenizer.options.to_dict(), output)
-    return place, fingerprint(arguments, tokenizer)
+    return _Place(common, tokenizer.file_name, content, tokenizer.options.to_dict(), output)
 
 
 @contextlib.contextmanager
@@ -164,7 +162,7 @@ def _build(pipeline: beam.Pipeline, tasks: Sequence[Task], place: "_Place") -> N
         | "outcome"
         >> beam.Map(
             _write_outcome,
-            f"{place.output}/.work/{OUTCOME}",
+            f"{place.output}/{WORK}/{OUTCOME}",
             AsList(encoded),
             AsSingleton(resolved.counts),
             AsList(packed.tallies),
@@ -227,14 +225,17 @@ class _Stage(beam.DoFn):
                 kept.copy(task_path(folder, task, kind), overwrite=True)
 
     def _kept(self, task: Task, kind: str) -> epath.Path:
-        return epath.Path(self.place.output) / ".work" / task_path("", task, kind).name
+        return epath.Path(self.place.output) / WORK / task_path("", task, kind).name
 
 
 class _Encode(_Stage):
     def process(self, task: Task) -> Iterator[tuple[int, dict[str, Any]]]:
         with self.place.here() as (folder, arguments):
+            self.fetch(task, folder, ["json"])
             result = encode_task(arguments, folder, task)
-            self.store(task, folder, ENCODED)
+            if task_path(folder, task, "documents").exists():  # else it was finished before
+                self._kept(task, "json").unlink(missing_ok=True)  # before what it speaks of
+                self.store(task, folder, ENCODED)
             yield task.index, result
 
 
@@ -249,8 +250,8 @@ class _Resolve(_Stage):
         if failed and self.place.arguments.on_error == "fail":
             good = []
         with self.place.here() as (folder, arguments):
-            for task in good:
-                self.fetch(task, folder, INDEXED)
+            with ThreadPoolExecutor(REQUESTS) as pool:
+                list(pool.map(lambda task: self.fetch(task, folder, INDEXED), good))
             verdicts = resolve_documents(arguments, good, folder)
             yield TaggedOutput(
                 "counts",
@@ -270,6 +271,7 @@ class _Pack(_Stage):
         task, verdicts = element
         with self.place.here() as (folder, arguments):
             self.fetch(task, folder, ("documents", "index"))
+            restore_documents(arguments, folder, task)  # a local run may have given them back
             tally = {}
             for split in SPLITS:
                 maker, chunks = packed_chunks(arguments, folder, task, verdicts, split)
@@ -290,7 +292,7 @@ class _Write(_Stage):
             format: RecordFormat = arguments.format_of_records(tokenizer.vocab_size)
             name = shard_name(split, index, count)
             shard = write_shard(Path(folder), split, name, encode_rows(rows, format), len(rows))
-            kept = epath.Path(self.place.output) / ".work" / name
+            kept = epath.Path(self.place.output) / WORK / name
             epath.Path(folder, name).copy(kept, overwrite=True)
         yield shard
 

@@ -10,48 +10,94 @@ from biobert_jax.corpus.dataset.manifest import SPLITS
 from biobert_jax.corpus.dataset.records import id_dtype
 from biobert_jax.corpus.dataset.statistics import Histogram
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments
-from biobert_jax.corpus.pipeline.encode import warm_tokenizer
+from biobert_jax.corpus.pipeline.encode import encode_task, warm_tokenizer
 from biobert_jax.corpus.pipeline.encoded import read_documents, read_index
 from biobert_jax.corpus.pipeline.resolve import KEPT
-from biobert_jax.corpus.pipeline.spill import KeyedRows, sorted_chunks, write_spill
+from biobert_jax.corpus.pipeline.spill import (
+    NUM_RANGES,
+    SMALL_BYTES,
+    KeyedRows,
+    sorted_chunks,
+    write_spills,
+)
 from biobert_jax.corpus.pipeline.tasks import Task, read_result, task_path, write_result
 from biobert_jax.corpus.rows.masked_pairs import mask_pair
 from biobert_jax.corpus.rows.packing import pack
 from biobert_jax.corpus.rows.pair_packing import pack_pairs
 from biobert_jax.corpus.rows.pairs import SentenceTokens, make_pairs
 from biobert_jax.corpus.text.tokenization import Tokenizer
+from biobert_jax.errors import UserError
 
 
 def pack_task(
     arguments: PrepareArguments, work: str, task_and_verdicts: tuple[Task, bytes]
 ) -> dict[str, Any]:
-    """Turns a task's documents into spilled rows; returns its counts by split.
+    """Turns a task's documents into spilled rows and gives their space back.
+
+    A task that must be packed again, since another's file has changed, is read again.
 
     Args:
       task_and_verdicts: the task, and a byte a document, 0 where it is kept.
 
     Returns:
-      By split: `rows`, `sequences`, `positions` (not padding), `spill` (file and chunk sizes) and
-      the histograms `row_positions`, `row_sequences` and, where documents are split into
-      sentences, `sentence_tokens`.
+      By split: `rows`, `sequences`, `positions` (not padding), `spills` and the histograms
+      `row_positions`, `row_sequences` and, where documents are split into sentences,
+      `sentence_tokens`.
+
+    Raises:
+      UserError: an input file that has changed since it was read.
     """
     task, verdicts = task_and_verdicts
-    done = task_path(work, task, "packed.json")
+    done = task_path(work, task, "rows.json")
     # A file that could not be read before may have come since, and with it other versions.
     index_path = task_path(work, task, "index")
     claim = hashlib.sha256(verdicts + index_path.read_bytes()).hexdigest()
+    documents = task_path(work, task, "documents")
     result = read_result(done)
     if result is not None and result["claim"] == claim:
+        documents.unlink(missing_ok=True)
         return result
     done.unlink(missing_ok=True)  # before what it speaks of is written anew
+    restore_documents(arguments, work, task)
+    # The rows take about what the documents did; few are held out.
+    is_large = documents.stat().st_size > SMALL_BYTES
     result = {"claim": claim}
     for split in SPLITS:
         maker, chunks = packed_chunks(arguments, work, task, verdicts, split)
-        path = task_path(work, task, split)
-        sizes = write_spill(path, chunks)
-        result[split] = {"spill": [path.name, sizes], **maker.tally()}
+        num_parts = NUM_RANGES if is_large and split == "train" else 1
+        spills = write_spills(task_path(work, task, split), chunks, num_parts)
+        result[split] = {"spills": spills, **maker.tally()}
     write_result(done, result)
+    documents.unlink()
     return result
+
+
+def restore_documents(arguments: PrepareArguments, work: str, task: Task) -> None:
+    """Reads a task's files again if its documents were given back.
+
+    Raises:
+      UserError: they are no longer what the index was made of.
+    """
+    if task_path(work, task, "documents").exists():
+        return
+    index = task_path(work, task, "index")
+    before = index.read_bytes()
+    task_path(work, task, "json").unlink(missing_ok=True)
+    encode_task(arguments, work, task)
+    if index.read_bytes() != before:
+        raise UserError(
+            f"{task.paths[0]}: this file, or one read with it, has changed since the run began: "
+            "run the same command again"
+        )
+
+
+def forget_rows(
+    work: str, tasks: Iterable[Task], packed: Iterable[dict[str, Any]], names: set[str]
+) -> None:
+    """Marks the tasks as not packed whose spills have one of these names."""
+    for task, result in zip(tasks, packed, strict=True):
+        if any(spill[0] in names for split in SPLITS for spill in result[split]["spills"]):
+            task_path(work, task, "rows.json").unlink(missing_ok=True)
 
 
 def packed_chunks(

@@ -2,9 +2,11 @@
 
 Each row gets a 64-bit key, a function of (seed, task, row number). Sorting all rows by key is the
 global shuffle; a shard is a range of keys, so that it needs one contiguous slice of every sorted
-chunk and never more memory than its own rows.
+chunk and never more memory than its own rows. A task's rows lie in a few files, a range of keys
+each: a file is given back when the shards of its range are written, and not at the end.
 """
 
+import contextlib
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +17,9 @@ import numpy as np
 from biobert_jax.files import replacing
 
 CHUNK_BYTES = 16 << 20
+# Ranges of keys, a file each, of a task whose rows are more than a few.
+NUM_RANGES = 8
+SMALL_BYTES = 1 << 20
 KEY_DTYPE = np.dtype("<u8")
 
 
@@ -56,19 +61,35 @@ def sorted_chunks(
         yield flush(count)
 
 
-def write_spill(path: Path, chunks: Iterable[KeyedRows]) -> list[int]:
-    """Writes chunks, each its keys and then its rows, whole or not at all.
+class Spill(NamedTuple):
+    """A file of rows with keys of range `part` of `num_parts`, and its chunks' sizes in rows."""
 
-    Returns:
-      The chunks' sizes in rows.
+    name: str
+    part: int
+    num_parts: int
+    sizes: list[int]
+
+
+def write_spills(path: Path, chunks: Iterable[KeyedRows], num_parts: int) -> list[Spill]:
+    """Writes chunks, each its keys and then its rows, to a file a range of keys.
+
+    Args:
+      path: of the files, whose names get the range's number.
     """
-    sizes = []
-    with replacing(path) as out:
+    paths = [path.with_name(f"{path.name}.{part}") for part in range(num_parts)]
+    sizes: list[list[int]] = [[] for _ in paths]
+    lows = np.array([key_range(part, num_parts)[0] for part in range(num_parts)], np.uint64)
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(replacing(path)) for path in paths]
         for keys, rows in chunks:
-            out.write(keys.tobytes())
-            out.write(rows.tobytes())
-            sizes.append(len(keys))
-    return sizes
+            starts = [*np.searchsorted(keys, lows).tolist(), len(keys)]
+            for part, file in enumerate(files):
+                piece = slice(starts[part], starts[part + 1])
+                if piece.start < piece.stop:
+                    file.write(keys[piece].tobytes())
+                    file.write(rows[piece].tobytes())
+                    sizes[part].append(piece.stop - piece.start)
+    return [Spill(path.name, part, num_parts, sizes[part]) for part, path in enumerate(paths)]
 
 
 def key_range(shard: int, num_shards: int) -> tuple[int, int]:
@@ -76,23 +97,27 @@ def key_range(shard: int, num_shards: int) -> tuple[int, int]:
     return -(-(shard << 64) // num_shards), -(-((shard + 1) << 64) // num_shards)
 
 
-def gather_shard(
-    spills: Iterable[tuple[Path, list[int]]], dtype: np.dtype, shard: int, num_shards: int
-) -> np.ndarray:
-    """All rows of a shard, sorted by key: `num_shards` equal ranges divide the keys.
+def overlaps(spill: Spill, shard: int, num_shards: int) -> bool:
+    """Whether a spill's range of keys and a shard's have any in common."""
+    low, high = key_range(shard, num_shards)
+    first, end = key_range(spill.part, spill.num_parts)
+    return low < end and first < high
 
-    Args:
-      spills: files of `write_spill` with their chunk sizes.
-    """
+
+def gather_shard(
+    folder: Path, spills: Iterable[Spill], dtype: np.dtype, shard: int, num_shards: int
+) -> np.ndarray:
+    """All rows of a shard, sorted by key: `num_shards` equal ranges divide the keys."""
     low, high = key_range(shard, num_shards)
     all_keys, parts = [], []
-    for path, sizes in spills:
-        if not sizes:
+    for spill in spills:
+        if not spill.sizes or not overlaps(spill, shard, num_shards):
             continue
-        with open(path, "rb", buffering=0) as stream:
+        span = key_range(spill.part, spill.num_parts)
+        with open(folder / spill.name, "rb", buffering=0) as stream:
             start = 0
-            for size in sizes:
-                first, keys = _keys_between(stream, start, size, low, high)
+            for size in spill.sizes:
+                first, keys = _keys_between(stream, start, size, low, high, span)
                 if len(keys):
                     stream.seek(start + size * KEY_DTYPE.itemsize + first * dtype.itemsize)
                     all_keys.append(keys)
@@ -104,16 +129,17 @@ def gather_shard(
 
 
 def _keys_between(
-    stream: BinaryIO, start: int, size: int, low: int, high: int
+    stream: BinaryIO, start: int, size: int, low: int, high: int, span: tuple[int, int]
 ) -> tuple[int, np.ndarray]:
     """The keys from `low` to below `high` of a chunk's sorted `size` keys, and their first place.
 
-    Keys are uniform, so a little around the place where they must lie is read, and all of them
-    only if that was not enough.
+    Keys are uniform over the `span` of their file, so a little around the place where they must lie
+    is read, and all of them only if that was not enough.
     """
     slack = 16 + 4 * math.isqrt(size)  # 8 standard deviations
-    begin = max(0, (size * low >> 64) - slack)
-    end = min(size, (size * high >> 64) + slack)
+    width = span[1] - span[0]
+    begin = max(0, size * (low - span[0]) // width - slack)
+    end = min(size, size * (high - span[0]) // width + slack)
     for begin, end in ((begin, end), (0, size)):  # noqa: B020
         stream.seek(start + begin * KEY_DTYPE.itemsize)
         keys = np.frombuffer(stream.read((end - begin) * KEY_DTYPE.itemsize), KEY_DTYPE)

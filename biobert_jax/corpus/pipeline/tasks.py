@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ TASK_BYTES = 4 << 20
 TASKS_WANTED = 1024
 MAX_SHARES = 8
 MAX_FILES = 4096
+# Requests to an object store at a time.
+REQUESTS = 32
 
 
 @dataclass(frozen=True)
@@ -71,15 +74,28 @@ def task_path(work: str | os.PathLike, task: Task, kind: str) -> Path:
 
 def task_claim(task: Task) -> str:
     """A hash of the task and of its files as they are now: names, sizes, times of change."""
-    files = []
-    for path in task.paths:
-        status = epath.Path(path).stat() if "://" in path else os.stat(path)
-        if "://" in path:
-            files.append([path, status.length, status.mtime])
-        else:
-            files.append([path, status.st_size, status.st_mtime_ns])
+    files = [
+        [path, *state] for path, state in zip(task.paths, file_states(task.paths), strict=True)
+    ]
     content = [task.index, task.first_file, list(task.share), files]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def file_states(paths: Sequence[str]) -> list[tuple[int, int]]:
+    """Sizes in bytes, as stored, and times of change of files; local ones in nanoseconds."""
+
+    def local(path: str) -> tuple[int, int]:
+        status = os.stat(path)
+        return status.st_size, status.st_mtime_ns
+
+    def remote(path: str) -> tuple[int, int]:
+        status = epath.Path(path).stat()
+        return status.length, status.mtime
+
+    if not any("://" in path for path in paths):
+        return list(map(local, paths))
+    with ThreadPoolExecutor(REQUESTS) as pool:  # a request each
+        return list(pool.map(lambda path: remote(path) if "://" in path else local(path), paths))
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:
