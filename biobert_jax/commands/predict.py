@@ -4,9 +4,10 @@
     biobert predict --checkpoint runs/ncbi --input 'notes/*.txt' --output tagged.html
     biobert predict --checkpoint runs/ncbi --input abstracts.jsonl.gz
 
-Input is text (a file is a document) or JSON lines with "id" and "text", plain or gzip; "-" is
-standard input. Without --output, JSON lines go to standard output. Several --output are written
-from one run.
+    echo 'Aspirin may worsen gastric ulcers.' | biobert predict --checkpoint runs/ncbi --input -
+
+Input is text (a file is a document) or JSON lines with "id" and "text", plain or gzip. Without
+--output, JSON lines go to standard output. Several --output are written from one run.
 
 A line of the output is a document: {"id", "text", "entities"}, an entity {"start", "end", "type",
 "text", "score"}. Offsets count Unicode code points of the text, and "end" is the first after it.
@@ -20,13 +21,13 @@ fail nothing is written then.
 """
 
 import argparse
-import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from biobert_jax.commands.input_options import add_input
 from biobert_jax.commands.output_options import check_output, is_same_file
+from biobert_jax.commands.progress import counted
 from biobert_jax.errors import Interrupted, UserError
 
 
@@ -50,10 +51,12 @@ def run(args: argparse.Namespace) -> int:
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: give a number above 0")
     # All that can be wrong with the arguments is said before JAX is imported, which takes seconds.
+    from biobert_jax.corpus.formats import FORMATS
+    from biobert_jax.corpus.inputs import expand_inputs
     from biobert_jax.predict import formats
-    from biobert_jax.predict.inputs import Reading, read_documents
+    from biobert_jax.predict.inputs import INPUT_FORMATS, Reading, read_documents
 
-    inputs = _inputs(args.input)
+    inputs = expand_inputs(args.input, [s for f in INPUT_FORMATS for s in FORMATS[f].suffixes])
     outputs = [Path(name) for name in args.output]
     for number, path in enumerate(outputs):
         formats.check_name(path)
@@ -69,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         from biobert_jax.predict.tagger import EntityTagger
 
         tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
-        tagged = count.counting(tagger.tag(raw))
+        tagged = count.counting(counted(tagger.tag(raw), "tag", "documents"))
         if outputs:
             formats.write_documents(outputs, _some(tagged, reading), args.title)
         else:
@@ -94,22 +97,6 @@ class _Count:
             self.documents += 1
             self.entities += len(document.entities)
             yield document
-
-
-def _inputs(entries: Sequence[str]) -> tuple[str, ...]:
-    from biobert_jax.corpus.formats import FORMATS
-    from biobert_jax.corpus.inputs import expand_inputs
-
-    try:
-        return expand_inputs(entries, (*FORMATS["text"].suffixes, *FORMATS["jsonl"].suffixes))
-    except UserError:
-        for entry in entries:
-            if len(entry.split()) > 2 and os.sep not in entry and not os.path.exists(entry):
-                raise UserError(
-                    f"--input {entry!r:.60} is no file: to tag a sentence, write it into one, or "
-                    "pipe it: echo 'SENTENCE' | biobert predict --input - ..."
-                ) from None
-        raise
 
 
 def _some(documents: Iterable, reading) -> Iterator:

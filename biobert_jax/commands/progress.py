@@ -1,10 +1,13 @@
-"""Progress of work that has stages: a bar on a terminal, a line a stage otherwise."""
+"""Progress on standard error: a bar on a terminal, lines otherwise."""
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from tqdm import tqdm
 
+T = TypeVar("T")
 UNITS = {"read": "B", "pack": "documents", "write": "rows"}
 
 
@@ -49,6 +52,30 @@ class StageProgress:
             print(
                 f"{stage}: {amounts} {unit} in {seconds:.1f} s, "
                 f"{done / scale / seconds:,.1f} {unit}/s{left}",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def counted(items: Iterable[T], stage: str, unit: str, interval: float = 10.0) -> Iterator[T]:
+    """Passes items on whose number nobody knows; shows how many have passed.
+
+    Args:
+      stage, unit: what is done, and with what ("tag", "documents").
+      interval: seconds between two lines where standard error is no terminal.
+    """
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=stage, unit=f" {unit}", unit_scale=True, file=sys.stderr)
+        return
+    started = last = time.monotonic()
+    for number, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - last >= interval:
+            last = now
+            seconds = now - started
+            print(
+                f"{stage}: {number:,} {unit} in {seconds:.0f} s, {number / seconds:,.1f} {unit}/s",
                 file=sys.stderr,
                 flush=True,
             )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from biobert_jax.corpus.documents import CorpusFileError
 from biobert_jax.corpus.formats import FORMATS
+from biobert_jax.corpus.inputs import STDIN
 from biobert_jax.corpus.readers.compressed import BUFFER_BYTES, open_bytes
 from biobert_jax.corpus.readers.jsonl import parse_record
 from biobert_jax.corpus.readers.lines import BadLine, lines_and_faults, read_text
@@ -16,7 +17,6 @@ from biobert_jax.errors import UserError
 from biobert_jax.predict.annotations import RawDocument
 
 INPUT_FORMATS = ("text", "jsonl")
-STDIN = "-"
 
 _MAX_NAMED = 10  # faults and repeated ids that are told one by one
 
@@ -58,7 +58,7 @@ def read_documents(
     documents with one id are both yielded, which is said.
 
     Args:
-      paths: files, plain or gzip; "-" is standard input.
+      paths: files, plain or gzip, as `corpus.inputs.expand_inputs` gives them.
       format: one of `INPUT_FORMATS`; "" goes by each file's name.
       on_error: "skip", or "fail" to raise at the first fault.
       say: is told of repeated ids.
@@ -111,16 +111,15 @@ def read_file(
     path = os.fspath(path)
     name = name or document_names([path])[0]
     expected = Expected(format or format_of(path), "--input_format", INPUT_FORMATS)
-    source = "/dev/stdin" if path == STDIN else path
     if expected.format == "text":
-        yield path, RawDocument(name, read_text(source, expected=expected))
+        yield path, RawDocument(name, read_text(path, expected=expected))
         return
-    if not _is_stream(source):
+    if not _is_stream(path):
         # A fault in the packing shows at the end, and what came before it may be wrong.
-        with open_bytes(source, expected=expected) as stream:
+        with open_bytes(path, expected=expected) as stream:
             while stream.read(BUFFER_BYTES):
                 pass
-    for number, line in lines_and_faults(source, expected=expected):
+    for number, line in lines_and_faults(path, expected=expected):
         try:
             if isinstance(line, BadLine):
                 raise ValueError(line.reason)
@@ -147,14 +146,13 @@ def document_names(paths: Sequence[str]) -> list[str]:
 
     Where two files have one name, all are called by their paths below the common folder.
     """
-    absolute = [Path(os.path.abspath(path)) for path in paths]
-    names = [path.name for path in absolute]
-    if len(set(names)) < len(names):
-        common = os.path.commonpath([path.parent for path in absolute])
-        names = [path.relative_to(common).as_posix() for path in absolute]
-    named = zip(paths, names, strict=True)
+    files = {path: Path(os.path.abspath(path)) for path in paths if path != STDIN}
+    names = {path: file.name for path, file in files.items()}
+    if len(set(names.values())) < len(names):
+        common = os.path.commonpath([file.parent for file in files.values()])
+        names = {path: file.relative_to(common).as_posix() for path, file in files.items()}
     # A name need not be UTF-8, which ids are.
-    return ["stdin" if p == STDIN else os.fsencode(n).decode("utf-8", "replace") for p, n in named]
+    return [os.fsencode(names.get(path, "stdin")).decode("utf-8", "replace") for path in paths]
 
 
 def _is_stream(path: str) -> bool:

@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -77,6 +79,32 @@ def test_standard_output_is_utf8_whatever_the_terminal(predict, notes, monkeypat
     assert json.loads(raw.getvalue())["text"] == "Aspirin µ\U0001f9ec"
 
 
+@pytest.mark.parametrize("piped", [True, False])
+def test_standard_input(predict, notes, piped):
+    source = os.open(notes / "c.jsonl", os.O_RDONLY)
+    if piped:
+        source, end = os.pipe()
+        os.write(end, (notes / "c.jsonl").read_bytes())
+        os.close(end)
+    saved = os.dup(0)
+    os.dup2(source, 0)
+    try:
+        code, out, err = predict("--input", "-", "--input_format", "jsonl")
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+        os.close(source)
+    assert json.loads(out)["id"] == "1"
+    assert code == 1 and "stdin:2: " in err
+
+
+def test_progress_is_told(predict, notes, monkeypatch):
+    ticks = iter(range(0, 1000, 20))
+    monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
+    err = predict("--input", f"{notes}/a.txt")[2]
+    assert err == "tag: 1 documents in 20 s, 0.1 documents/s\n"
+
+
 def test_ctrl_c_says_what_it_leaves(predict, notes, monkeypatch):
     def interrupted(self, documents):
         yield AnnotatedDocument(*next(iter(documents)), ())
@@ -109,7 +137,7 @@ def test_an_output_is_never_an_input_nor_another_output(predict, notes):
         (["--input", "NOTES/a.txt", "--output", "NOTES/a.txt/x.jsonl"], "cannot be written"),
         (["--input", "NOTES/a.txt", "--output", f"NOTES/{'x' * 300}.jsonl"], "cannot be written"),
         (["--input", "NOTES/none.txt"], "no such file"),
-        (["--input", "Aspirin may worsen ulcers."], "echo 'SENTENCE' | biobert predict --input -"),
+        (["--input", "Aspirin may worsen ulcers."], "echo '...' | ... --input -"),
         (["--input", "NOTES/a.txt", "--batch_size", "0"], "give a number above 0"),
     ],
 )

@@ -112,7 +112,7 @@ def test_files_of_one_name_are_told_apart():
         *("2019/paper.txt", "2020/paper.txt", "c.txt"),
     ]
     assert document_names(["/a/b/p.txt", "/a/c/d/p.txt"]) == ["b/p.txt", "c/d/p.txt"]
-    assert document_names(["-"]) == ["stdin"]
+    assert document_names(["/dev/stdin", "/a/n", "/b/n"]) == ["stdin", "a/n", "b/n"]
     assert document_names([os.fsdecode(b"caf\xe9.txt")]) == ["caf\ufffd.txt"]
 
 
