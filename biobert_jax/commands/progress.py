@@ -8,7 +8,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 T = TypeVar("T")
-UNITS = {"read": "B", "pack": "documents", "write": "rows"}
+UNITS = {"count": "B", "read": "B", "pack": "documents", "write": "rows"}
 
 
 class StageProgress:

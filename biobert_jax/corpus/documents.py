@@ -59,14 +59,23 @@ BLOCK_RECORDS = 64
 
 
 class Share(NamedTuple):
-    """Part `part` of `num_parts` of a file: every `num_parts`-th block of its records."""
+    """Part `part` of `num_parts` of a file.
+
+    That is every `num_parts`-th block of its records; or, where `stop` is given, the bytes from
+    `start` to `stop`, with `lines` and `documents` before them: plain text or JSON lines, cut where
+    a document ends.
+    """
 
     part: int = 0
     num_parts: int = 1
+    start: int = 0
+    stop: int | None = None
+    lines: int = 0
+    documents: int = 0
 
     def holds(self, number: int) -> bool:
         """Whether the file's record `number`, counted from 0, empty ones too, belongs to it."""
-        return number // BLOCK_RECORDS % self.num_parts == self.part
+        return self.stop is not None or number // BLOCK_RECORDS % self.num_parts == self.part
 
 
 @dataclass

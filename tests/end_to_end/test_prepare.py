@@ -109,6 +109,9 @@ def test_any_number_of_workers_and_a_death_give_the_same_bytes(
 
     monkeypatch.setattr(tasks, "TASK_BYTES", 20_000)
     source = write_jsonl(tmp_path / "many.jsonl.gz", corpus, copies=2)
+    unpacked = gzip.decompress(source.read_bytes())
+    source = tmp_path / "many.jsonl"  # of which each worker reads its own range of bytes
+    source.write_bytes(unpacked)
 
     def run(name, workers):
         command = ["prepare", "--input", str(source), "--format", "jsonl", "--vocab", str(vocab)]

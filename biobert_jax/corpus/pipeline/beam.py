@@ -48,7 +48,15 @@ from biobert_jax.corpus.pipeline.output import (
 from biobert_jax.corpus.pipeline.pack import packed_chunks, restore_documents
 from biobert_jax.corpus.pipeline.shards import num_shards, shard_name, write_shard
 from biobert_jax.corpus.pipeline.spill import KeyedRows, key_range
-from biobert_jax.corpus.pipeline.tasks import REQUESTS, Task, file_states, plan_tasks, task_path
+from biobert_jax.corpus.pipeline.tasks import (
+    REQUESTS,
+    Task,
+    count_task,
+    file_states,
+    plan_tasks,
+    task_path,
+    with_numbers,
+)
 from biobert_jax.errors import UserError
 
 # What encoding leaves for the stages after it, its result last, and what resolving needs of that.
@@ -86,7 +94,9 @@ def prepare_with_beam(
         claim = work_claim(arguments, tokenizer)
         with claimed(output, claim) as work:
             states, content = file_states(arguments.inputs), fingerprint(arguments, tokenizer)
-            tasks = plan_tasks(arguments.inputs, [size for size, _ in states])
+            sizes = [size for size, _ in states]
+            tasks = plan_tasks(arguments.inputs, sizes, arguments.format)
+            tasks = with_numbers(tasks, [count_task(t) for t in tasks if t.share.stop is not None])
             _run(tasks, place, pipeline_options)
             outcome = json.loads((work / OUTCOME).read_text())
             failed = outcome["failed"]

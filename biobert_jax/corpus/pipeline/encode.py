@@ -107,7 +107,8 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
             counts.dropped["empty"] += counts.empty
             dropped += counts.dropped
             num_documents += added
-            num_bytes += counts.bytes if task.share.part == 0 else 0  # all shares read all
+            if task.share.part == 0 or task.share.stop is not None:  # else all shares read all
+                num_bytes += counts.bytes
             deletions += [(hash64(id_), number) for id_ in counts.deleted]
     write_array(task_path(work, task, "deletions"), np.array(deletions, DELETION_DTYPE))
     result = {

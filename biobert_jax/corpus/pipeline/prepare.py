@@ -32,7 +32,12 @@ from biobert_jax.corpus.pipeline.output import (
 from biobert_jax.corpus.pipeline.pack import forget_rows, pack_task
 from biobert_jax.corpus.pipeline.runners import Workers
 from biobert_jax.corpus.pipeline.shards import SpillRemover, missing_spills, plan_shards, shard_task
-from biobert_jax.corpus.pipeline.tasks import file_states, plan_tasks
+from biobert_jax.corpus.pipeline.tasks import (
+    count_task,
+    file_states,
+    plan_tasks,
+    with_numbers,
+)
 
 Progress = Callable[[str, int, int], None]
 
@@ -48,8 +53,8 @@ def prepare(
     """Makes the data set in `output` and returns its manifest; finished work is not done twice.
 
     Args:
-      progress: told the stage ("read" counts bytes of input, "pack" documents, "write" rows),
-        what is done and the total.
+      progress: told the stage ("count" and "read" count bytes of input, "pack" documents, "write"
+        rows), what is done and the total.
       notice: told in a line why a set that was finished is made anew.
 
     Raises:
@@ -70,7 +75,11 @@ def prepare(
         # Tasks name their files: a list of millions must not travel with each.
         common = dataclasses.replace(arguments, inputs=())
 
-        tasks = plan_tasks(arguments.inputs, [size for size, _ in states])
+        sizes = [size for size, _ in states]
+        tasks = plan_tasks(arguments.inputs, sizes, arguments.format)
+        uncounted = [task for task in tasks if task.share.stop is not None]
+        counted = run("count", count_task, uncounted, [task.bytes for task in uncounted])
+        tasks = with_numbers(tasks, counted)
         encode = functools.partial(encode_task, common, str(work))
         encoded = run("read", encode, tasks, [task.bytes for task in tasks])
         failed = {k: v for result in encoded for k, v in result["failed"].items()}

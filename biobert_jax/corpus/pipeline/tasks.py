@@ -4,6 +4,7 @@ The division is a function of the input files alone. So what a task makes depend
 the arguments and the seed, and not on the number of workers or on where a run was stopped.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,12 +16,15 @@ from typing import Any
 
 from etils import epath
 
-from biobert_jax.corpus.documents import Share
+from biobert_jax.corpus.documents import CorpusFileError, Share
+from biobert_jax.corpus.pipeline.cuts import byte_shares
+from biobert_jax.corpus.readers.lines import LineCounts, count_lines
 from biobert_jax.files import write_text_atomically
 
-# Small files are put together up to this many bytes, and larger ones shared out: by blocks of
-# records, each share reading the file and passing over what is not its own. Reading is many times
-# faster than the rest, but not free: where there are many files they are shared out less.
+# Small files are put together up to this many bytes, and larger ones shared out: plain text and
+# JSON lines by ranges of bytes, all else by blocks of records, each share reading the file and
+# passing over what is not its own. Reading is many times faster than the rest, but not free: where
+# there are many files they are shared out less.
 TASK_BYTES = 4 << 20
 TASKS_WANTED = 1024
 MAX_SHARES = 8
@@ -46,8 +50,13 @@ class Task:
     bytes: int
 
 
-def plan_tasks(paths: Sequence[str], sizes: Sequence[int]) -> list[Task]:
-    """Divides files, in their order, into tasks."""
+def plan_tasks(paths: Sequence[str], sizes: Sequence[int], format: str = "") -> list[Task]:
+    """Divides files, in their order, into tasks.
+
+    Args:
+      format: in which they are read: large plain files of some are cut into ranges of bytes, whose
+        numbers are to be filled in by `with_numbers`. "": none is.
+    """
     wanted = max(TASK_BYTES, sum(sizes) // TASKS_WANTED)
     tasks: list[Task] = []
     first = 0
@@ -56,15 +65,45 @@ def plan_tasks(paths: Sequence[str], sizes: Sequence[int]) -> list[Task]:
         while last < len(paths) and last - first < MAX_FILES and size + sizes[last] <= wanted:
             size += sizes[last]
             last += 1
-        shares = min(MAX_SHARES, -(-size // wanted)) or 1
-        for part in range(shares):
-            tasks.append(
-                Task(
-                    len(tasks), tuple(paths[first:last]), first, Share(part, shares), size // shares
-                )
-            )
+        parts = -(-size // wanted) or 1
+        shares = byte_shares(paths[first], size, parts, format)
+        if not shares:
+            parts = min(MAX_SHARES, parts)
+            shares = [Share(part, parts) for part in range(parts)]
+        for share in shares:
+            bytes_ = size // len(shares) if share.stop is None else share.stop - share.start
+            tasks.append(Task(len(tasks), tuple(paths[first:last]), first, share, bytes_))
         first = last
     return tasks
+
+
+def count_task(task: Task) -> LineCounts:
+    """What a byte share holds, for those after it."""
+    try:
+        return count_lines(task.paths[0], task.share.start, task.share.stop)
+    except CorpusFileError:  # Whoever reads it says what is wrong.
+        return LineCounts(0, 0)
+
+
+def with_numbers(tasks: Sequence[Task], counts: Sequence[LineCounts]) -> list[Task]:
+    """The tasks, with what comes before each in its file.
+
+    Args:
+      counts: `count_task` of each task that is a byte share, in order.
+    """
+    numbered = []
+    counted = iter(counts)
+    lines = documents = 0
+    for task in tasks:
+        if task.share.stop is not None:
+            if task.share.part == 0:
+                lines = documents = 0
+            share = task.share._replace(lines=lines, documents=documents)
+            task = dataclasses.replace(task, share=share)
+            own = next(counted)
+            lines, documents = lines + own.lines, documents + own.documents
+        numbered.append(task)
+    return numbered
 
 
 def task_path(work: str | os.PathLike, task: Task, kind: str) -> Path:

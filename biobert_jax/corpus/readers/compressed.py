@@ -93,6 +93,12 @@ def _head(stream: BinaryIO) -> bytes:
     return head
 
 
+def is_gzip(path: str) -> bool:
+    """Whether a local file is packed with gzip. Raises OSError."""
+    with open(path, "rb") as stream:
+        return stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+
+
 @contextlib.contextmanager
 def open_bytes(
     path: epath.PathLike,

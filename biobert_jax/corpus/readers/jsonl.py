@@ -52,7 +52,15 @@ def read_jsonl(
     file = epath.Path(path).name
     bad: list[tuple[int, str]] = []
     any_good = False
-    for number, line in lines_and_faults(path, counts, expected=Expected("jsonl")):
+    lines = lines_and_faults(
+        path,
+        counts,
+        expected=Expected("jsonl"),
+        start=share.start,
+        stop=share.stop,
+        first_number=share.lines + 1,
+    )
+    for number, line in lines:
         if not share.holds(number - 1) or line == "":
             continue
         try:

@@ -76,7 +76,7 @@ def lines_and_faults(
     """
     offset = start
     with open_bytes(path, counts, expected=expected, start=start, stop=stop) as stream:
-        lines = _at_line_feeds(stream)
+        lines = _at_line_feeds(stream) if start == 0 else stream
         number = first_number
         while raw := lines.readline(MAX_RECORD_BYTES):
             size = len(raw)
@@ -127,6 +127,41 @@ def split_lines(text: str) -> list[str]:
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 
+class LineCounts(NamedTuple):
+    """Lines, and runs of lines that are not blank: documents of text."""
+
+    lines: int
+    documents: int
+
+
+def count_lines(path: str, start: int, stop: int | None) -> LineCounts:
+    """Counts what `lines_and_faults` yields of a range of bytes of a plain file.
+
+    A range begins and ends with a line, and no run of lines reaches beyond it.
+
+    Raises:
+      CorpusFileError: as `open_bytes`.
+    """
+    num_lines = documents = 0
+    in_run = False
+    with open_bytes(path, start=start, stop=stop) as stream:
+        while raw := stream.readline(MAX_RECORD_BYTES):
+            is_blank = _is_blank(raw, start == 0 and num_lines == 0)
+            if len(raw) == MAX_RECORD_BYTES and not raw.endswith(b"\n"):
+                # A line that is too long is a fault, and not blank.
+                is_blank = _skip_line(stream) == 0 and is_blank
+            num_lines += 1
+            documents += not is_blank and not in_run
+            in_run = not is_blank
+    return LineCounts(num_lines, documents)
+
+
+def ends_lines_at_returns(path: str) -> bool:
+    r"""Whether a plain file's lines end at \r. Raises CorpusFileError as `open_bytes`."""
+    with open_bytes(path) as stream:
+        return isinstance(_at_line_feeds(stream).raw, _LineFeeds)
+
+
 def not_utf8(data: bytes, place: int, offset: int) -> str:
     """Why bytes are no UTF-8, and what to do.
 
@@ -155,6 +190,14 @@ def _decoded_line(raw: bytes, offset: int) -> str | BadLine:
     return line.removesuffix("\n").removesuffix("\r")
 
 
+def _is_blank(raw: bytes, is_first: bool) -> bool:
+    stripped = raw.strip()
+    if stripped and 0x20 < stripped[0] < 0x80:
+        return False
+    line = _decoded_line(raw, 0 if is_first else 1)
+    return isinstance(line, str) and (not line or line.isspace())
+
+
 def _skip_line(stream: BinaryIO) -> int:
     """Reads to the end of a line; returns the bytes of it, the line feed not among them."""
     size = 0
@@ -165,7 +208,7 @@ def _skip_line(stream: BinaryIO) -> int:
     return size
 
 
-def _at_line_feeds(stream: io.BufferedReader) -> BinaryIO:
+def _at_line_feeds(stream: io.BufferedReader) -> io.BufferedReader:
     head = stream.peek(_HEAD_BYTES)[:_HEAD_BYTES]
     # A \r that comes last may have its \n behind it.
     if b"\n" in head or b"\r" not in head[:-1]:

@@ -45,7 +45,7 @@ def read_text(
     """
     counts = ReadCounts() if counts is None else counts
     name = epath.Path(path).name
-    number = 0
+    number = share.documents
     first_line = 0  # of the document; 0 between documents
     size = 0
     passages: list[str] = []
@@ -60,7 +60,15 @@ def read_text(
             counts.documents += 1
             yield Document(f"{name}:{number + 1}", tuple(passages))
 
-    for line_number, line in lines_and_faults(path, counts, expected=Expected("text")):
+    lines = lines_and_faults(
+        path,
+        counts,
+        expected=Expected("text"),
+        start=share.start,
+        stop=share.stop,
+        first_number=share.lines + 1,
+    )
+    for line_number, line in lines:
         if isinstance(line, BadLine) and not line.too_long:
             raise CorpusFileError(os.fspath(path), str(line_number), line.reason)
         if isinstance(line, BadLine) or (line and not line.isspace()):
