@@ -20,6 +20,8 @@ class CorpusFormat:
       heeded: what it heeds of `ReadOptions`.
       ids_are_global: ids name one article everywhere, so that equal ids in two files are one
         article. What has no id of its own is called by its path for that reason.
+      version: part of the fingerprint of what was made of such files: raise it when the text that
+        the reader gives changes.
     """
 
     reader: str
@@ -27,6 +29,7 @@ class CorpusFormat:
     suffixes: tuple[str, ...]
     heeded: frozenset[str] = frozenset()
     ids_are_global: bool = False
+    version: int = 1
 
 
 FORMATS: dict[str, CorpusFormat] = {
@@ -37,6 +40,7 @@ FORMATS: dict[str, CorpusFormat] = {
         frozenset({"titles", "section_labels", "other_abstracts", "languages", *YEARS})
         | {"publication_types", "exclude_publication_types"},
         ids_are_global=True,
+        version=2,
     ),
     "pmc": CorpusFormat(
         "pmc:read_pmc",
@@ -44,12 +48,14 @@ FORMATS: dict[str, CorpusFormat] = {
         (".xml", ".nxml", ".tar", ".tgz"),
         frozenset({"titles", "section_labels", "captions", "languages", "licenses", *YEARS}),
         ids_are_global=True,
+        version=2,
     ),
     "bioc": CorpusFormat(
         "bioc:read_bioc",
         "BioC XML",
         (".xml",),
         frozenset({"titles", "section_labels", "captions", "licenses", *YEARS}),
+        version=2,
     ),
     "text": CorpusFormat(
         "text:read_text",

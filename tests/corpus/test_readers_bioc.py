@@ -36,7 +36,7 @@ def test_titles_abstracts_and_passages_without_a_type(tmp_path):
         tmp_path,
         "<id>7</id>"
         + passage("A  title", type="title")
-        + passage("Text &amp;\nmore.", type="abstract"),
+        + passage("Text &amp;\nmore &amp;lt; 5.", type="abstract"),
         "<id> 8 </id>" + passage("No type."),
         passage("No id."),
         "<id>9</id>" + passage(" "),
@@ -44,7 +44,7 @@ def test_titles_abstracts_and_passages_without_a_type(tmp_path):
     )
     counts = ReadCounts()
     assert list(read_bioc(path, counts=counts)) == [
-        Document("7", ("A title", "Text & more.")),
+        Document("7", ("A title", "Text & more < 5.")),
         Document("8", ("No type.",)),
         Document("corpus.xml:3", ("No id.",)),
     ]

@@ -70,7 +70,7 @@ def test_title_abstract_and_body(tmp_path):
 def test_namespaces_make_no_difference(tmp_path, prefix):
     xml = article(
         "<sec><title>T</title><p>A<sup>2+</sup> <italic>b</italic>, "
-        "<inline-formula><mml:math><mml:mi>x</mml:mi></mml:math></inline-formula>c"
+        "<inline-formula><mml:math><mml:mi>xy</mml:mi></mml:math></inline-formula>c"
         f"{cite('<sup>1</sup>')}.</p></sec><sec><title>Funding</title><p>Us.</p></sec>"
     )
     xml = re.sub("(</?)(?!mml|/)", rf"\1{prefix}", xml)
@@ -88,8 +88,13 @@ def test_namespaces_make_no_difference(tmp_path, prefix):
         ("<p>A<fig><caption><p>X</p></caption></fig>b</p>", ["A b"]),
         ("<p>CO<sub>2</sub>, 10<sup>−3</sup>, Ca<sup>2+</sup></p>", ["CO2, 10−3, Ca2+"]),
         ("<p>a<!-- x -->b<?page 3?>c</p>", ["abc"]),
-        ("<p>&lt;b&gt; &amp;lt; 5</p>", ["<b> &lt; 5"]),
-        ("<p>a&nbsp;b &alpha;-helix</p>", ["a b α-helix"]),
+        ("<p>a &lt;b&gt; c &lt; 5</p>", ["a <b> c < 5"]),
+        ("<p>P &amp;lt; 0.05 &amp;amp;lt; 5 at 37 &amp;#176;C, R&amp;D</p>",
+         ["P < 0.05 < 5 at 37 °C, R&D"]),
+        ("<p>m&lt;sup&gt;2&lt;/sup&gt;, &amp;lt;i&amp;gt;E. coli&amp;lt;/i&amp;gt;</p>",
+         ["m2, E. coli"]),
+        ("<p>a&nbsp;b &alpha;-helix, &b.beta;, &lgr;&oacgr;&ggr;&ohgr; &none;</p>",
+         ["a b α-helix, β, λόγω &none;"]),
         ("<p>x</p><p> \n</p><p>(1)</p><p/>", ["x"]),
         (
             "<p>Two:<list><list-item><label>1.</label><p>one</p></list-item><list-item>"
@@ -104,7 +109,7 @@ def test_namespaces_make_no_difference(tmp_path, prefix):
         ("<disp-quote><p>Quoted.</p><attrib>Me</attrib></disp-quote>", ["Quoted."]),
         ("<boxed-text><caption><title>T</title></caption><p>Box.</p></boxed-text>", ["Box."]),
     ],
-)
+)  # fmt: skip
 def test_blocks_are_apart_and_inline_markup_is_not(tmp_path, body, expected):
     assert body_passages(tmp_path, body) == expected
 
@@ -113,7 +118,7 @@ def test_blocks_are_apart_and_inline_markup_is_not(tmp_path, body, expected):
     ("text", "expected"),
     [
         ("p = <inline-formula><tex-math>\\x</tex-math></inline-formula>.", "p =."),
-        ("the value <mml:math><mml:mi>x</mml:mi></mml:math> is", "the value is"),
+        ("the value <mml:math><mml:mi>xy</mml:mi></mml:math> is", "the value is"),
         ("so (<inline-formula><mml:math/></inline-formula>) it", "so it"),
         ("as<disp-formula>E = mc<label>(1)</label></disp-formula>where", "as where"),
         ("see<table-wrap><table><tr><td>1</td></tr></table></table-wrap>.", "see."),
@@ -124,6 +129,57 @@ def test_blocks_are_apart_and_inline_markup_is_not(tmp_path, body, expected):
     ],
 )
 def test_formulas_tables_and_files_are_cut(tmp_path, text, expected):
+    assert body_passages(tmp_path, f"<p>{text}</p>") == [expected]
+
+
+def formula(mathml, tex="\\x"):
+    math = f"<mml:math>{mathml}</mml:math>"
+    return f"<inline-formula><alternatives><tex-math>{tex}</tex-math>{math}</alternatives>" + (
+        "</inline-formula>"
+    )
+
+
+CUT = formula("<mml:mi>f</mml:mi><mml:mn>2</mml:mn>")
+BLOCK = f"<disp-formula>{formula('<mml:mi>f</mml:mi>')}</disp-formula>"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"the {formula('<mml:mi>α</mml:mi>')}-helix", "the α-helix"),
+        (f"of 5 {formula('<mml:mo>±</mml:mo>')} 3", "of 5 ± 3"),
+        (f"of {formula('<mml:mrow><mml:mi> 𝛽 </mml:mi></mml:mrow>')} is", "of β is"),
+        (f"37{formula('<mml:msup><mml:mrow/><mml:mo>∘</mml:mo></mml:msup>')}C", "37°C"),
+        ("the <mml:math><mml:mi>x</mml:mi></mml:math> axis", "the x axis"),
+        (f"10{formula('<mml:mn>3</mml:mn>')} a", "10 a"),
+        (f"as{BLOCK}where x", "as where x"),
+        (f"as follows:{BLOCK}where x; so {CUT}", "as follows: where x; so"),
+        (f"equal;{BLOCK}Here", "equal; Here"),
+    ],
+)
+def test_a_formula_of_one_letter_or_sign_stays(tmp_path, text, expected):
+    assert body_passages(tmp_path, f"<p>{text}</p>") == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"all (n = 3, {CUT}) and", "all (n = 3) and"),
+        (f"all ({CUT}, FDR &lt; 0.05) and", "all (FDR < 0.05) and"),
+        (f"all ({CUT}; see Methods) and", "all (see Methods) and"),
+        (f"all ({CUT}, {CUT} and {CUT}). For", "all. For"),
+        (f"a ({CUT} for all)", "a (for all)"),
+        (f"the matrix, {CUT}, is", "the matrix, is"),
+        (f"the groups, {CUT}. These", "the groups. These"),
+        (f"the parameters: {CUT}, reducing", "the parameters: reducing"),
+        (f"of NO and {CUT}, which", "of NO, which"),
+        (f"where {CUT}, {CUT} and {CUT} are", "where are"),
+        (f"with {CUT}, {CUT}- and {CUT}-values", "with -values"),
+        (f"a &lt; {CUT}) b", "a <) b"),
+        (f"was 3 {CUT} .5 or 3{CUT},5 or 9{CUT}10", "was 3 .5 or 3 ,5 or 9 10"),
+    ],
+)
+def test_what_a_formula_needed_goes_with_it(tmp_path, text, expected):
     assert body_passages(tmp_path, f"<p>{text}</p>") == [expected]
 
 
@@ -147,6 +203,27 @@ def test_formulas_tables_and_files_are_cut(tmp_path, text, expected):
         (f"10<sup>3</sup> m [{cite('12')}]", "103 m [12]"),
         (f"Ca<sup>2+</sup> ({cite('12')})", "Ca2+ (12)"),
         (f"cells [{cite('1')},{cite('2')},{cite('3')}]", "cells [1,2,3]"),
+        (f"was used.{cite('12')}, {cite('18')} Virologic", "was used. Virologic"),
+        (f"group.{cite('9 11')} Up to", "group. Up to"),
+        (f"group.{cite('1–3 9, 11')} Up to", "group. Up to"),
+        (f"and{cite('3')}; {cite('7')} rats", "and rats"),
+        (f"shown{cite('3')} and {cite('7')} in rats", "shown in rats"),
+        (f"cells<sup>{cite('1')}</sup>, {cite('2')}, {cite('3')} This", "cells This"),
+        (f"candidiasis.<sup>{cite('7')},{cite('8')}</sup>In", "candidiasis. In"),
+        (f"candidiasis<sup>{cite('7')}</sup>(Fig. 2)", "candidiasis (Fig. 2)"),
+        (f"in 2009.{cite('4')} Moreover", "in 2009. Moreover"),
+        (f"by 55%.{cite('5')} However,{cite('6')} no", "by 55%. However, no"),
+        (f"(IITA).{cite('33')} The", "(IITA). The"),
+        (f"in 2010,{cite('31')} mainly", "in 2010, mainly"),
+        (f"vitamin C.{cite('31')} The", "vitamin C. The"),
+        (f"[{cite('87')}].{cite('8')} Thus", "[87]. Thus"),
+        (f"[12,{cite('13')}] and (1; {cite('2')})", "[12,13] and (1; 2)"),
+        (f"Smith et al. {cite('<sup>2021</sup>')} and", "Smith et al. 2021 and"),
+        (f"Smith et al.{cite('<sup>2021a</sup>')} and", "Smith et al. 2021a and"),
+        (f"Smith (<sup>{cite('2021')}</sup>) and", "Smith (2021) and"),
+        (f"Smith, {cite('2019')}; Wu, {cite('2020')},{cite('2021')}", "Smith, 2019; Wu, 2020,2021"),
+        (f"Ref. {cite('12')} and Ref.{cite('12')}", "Ref. 12 and Ref.12"),
+        ('trials<xref ref-type="fn">a</xref> of <xref ref-type="fn">†</xref>', "trials of"),
         ('Fig<xref ref-type="fig">1</xref>', "Fig1"),
         ('text<xref ref-type="fn"><sup>a</sup></xref>.', "text."),
         ('text<sup><xref ref-type="fn">*</xref></sup>.', "text."),
@@ -161,12 +238,16 @@ def test_raised_numbers_of_references_are_cut_and_others_stay(tmp_path, text, ex
     "Funding|Competing interests|6. Conflict of Interest Statement|Author contributions|"
     "Authors' contributions|Authors’ Contributions|Supporting Information|Additional files|"
     "Data Availability Statement|Acknowledgements|Electronic supplementary material|"
-    "<bold>Abbreviations:</bold>".split("|"),
+    "<bold>Abbreviations:</bold>|Ethics approval and consent to participate|2.7. Data Availability|"
+    "CRediT authorship contribution statement|Institutional Review Board Statement|"
+    "Informed Consent Statement|Sources of support|Role of the funding source|"
+    "Declaration of conflicting interests|Appendix A. Supplementary data".split("|"),
 )
 def test_sections_that_are_back_matter_are_cut(tmp_path, title):
     section = f"<sec><title>{title}</title><p>Cut.</p></sec>"
-    kept = "<sec><title>Funding of cancer research</title><p>Kept.</p></sec>"
-    assert body_passages(tmp_path, section + kept) == ["Kept."]
+    others = ("Funding of cancer research", "Ethical considerations", "Informed consent", "Data")
+    kept = "".join(f"<sec><title>{x}</title><p>{x}.</p></sec>" for x in others)
+    assert body_passages(tmp_path, section + kept) == [f"{x}." for x in others]
     xml = article("<p>Body.</p>", abstract=section)
     assert passages(tmp_path, xml) == ["A title", "Body."]
 
@@ -178,7 +259,7 @@ def test_section_types_of_back_matter_are_cut(tmp_path):
 
 def test_captions_come_last(tmp_path):
     fig = (
-        "<fig><label>Figure 1</label><caption><title>Mice.</title><p>Ten <inline-formula>x"
+        "<fig><label>Figure 1</label><caption><title>Mice.</title><p>Ten <inline-formula>xy"
         "</inline-formula> mice.<table-wrap><caption><p>Inner.</p></caption></table-wrap></p>"
         "</caption><graphic/></fig>"
     )

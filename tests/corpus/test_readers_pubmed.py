@@ -63,11 +63,10 @@ def test_options(tmp_path):
 def test_inline_markup_is_flattened_and_white_space_is_made_one_space(tmp_path):
     text = (
         "<AbstractText>\n  CO<sub>2</sub> and <i>E. <b>coli</b></i>,<!-- a\nremark -->\n\t10<sup>"
-        "-3</sup>\u00a0M<?do it?>; a &lt; b &amp; <mml:math xmlns:mml='http://www.w3.org/1998/"
-        "Math/MathML'><mml:mi>x</mml:mi><mml:mo>=</mml:mo></mml:math>1.\n</AbstractText>"
+        "-3</sup>\u00a0M<?do it?>; a &lt; b &amp; 1.\n</AbstractText>"
     )
     assert passages(tmp_path, article("<i>Aus</i>: a\n new\tmoth.", text)) == [
-        ("Aus: a new moth.", "CO2 and E. coli, 10-3 M; a < b & x=1.")
+        ("Aus: a new moth.", "CO2 and E. coli, 10-3 M; a < b & 1.")
     ]
 
 
@@ -77,11 +76,44 @@ def test_inline_markup_is_flattened_and_white_space_is_made_one_space(tmp_path):
         ("60,000/mm&lt;PRE&gt;3&lt;/PRE&gt;.", "60,000/mm3."),
         ("&lt;b&gt;CO&lt;sub&gt;2&lt;/sub&gt;&lt;/b&gt; fell.", "CO2 fell."),
         ("a &lt;b&gt; c", "a <b> c"),
+        ("P &amp;lt; 0.05 at 37 &amp;#176;C", "P < 0.05 at 37 °C"),
+        ("Caf&amp;eacute; au lait &amp;amp; IFN-&amp;amp;gamma;", "Café au lait & IFN-γ"),
+        ("R&amp;D, H&amp;E; AT&amp;T; &amp;copy &amp;x;", "R&D, H&E; AT&T; &copy &x;"),
+        ("m&amp;lt;sup&amp;gt;2&amp;lt;/sup&amp;gt;", "m2"),
         ("0.1 &lt;A(CP)(B--&gt;K) &lt;/&gt;", "0.1 <A(CP)(B-->K) </>"),
     ],
 )
 def test_escaped_markup_is_removed_and_comparisons_are_not(tmp_path, text, expected):
     assert passages(tmp_path, article(text)) == [(expected,)]
+
+
+def math(content):
+    return f"<mml:math xmlns:mml='http://www.w3.org/1998/Math/MathML'>{content}</mml:math>"
+
+
+SEMANTICS = math(
+    "<mml:semantics><mml:mrow><mml:msqrt><mml:mi>k</mml:mi></mml:msqrt><mml:mo>=</mml:mo>"
+    "<mml:mn>7</mml:mn></mml:mrow><mml:annotation encoding='application/x-tex'>\\sqrt{k} = 7"
+    "</mml:annotation></mml:semantics>"
+)
+FRACTION = math("<mml:mfrac><mml:mn>9</mml:mn><mml:mn>10</mml:mn></mml:mfrac>")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f"Uptake at {SEMANTICS} in yeast.", "Uptake at in yeast."),
+        (f"Uptake (<i>n</i> = 3, {FRACTION}) and {SEMANTICS}.", "Uptake (n = 3)."),
+        (f"A fit of {FRACTION} for all [Formula: see text] samples.", "A fit of for all samples."),
+        ("A dose ([Formula: see text], [Formula: see text]), low.", "A dose, low."),
+        (f"The {math('<mml:mi>α</mml:mi>')}-helix, 5 {math('<mml:mo>±</mml:mo>')} 3.",
+         "The α-helix, 5 ± 3."),
+        (f"<b>1{FRACTION}2</b>", "1 2"),
+    ],
+)  # fmt: skip
+def test_formulas_are_left_out(tmp_path, text, expected):
+    section = f"<AbstractText>{text}</AbstractText>"
+    assert passages(tmp_path, article(text, section)) == [(expected, expected)]
 
 
 @pytest.mark.parametrize(
@@ -326,11 +358,11 @@ def test_a_flipped_bit_is_refused_or_harmless(tmp_path_factory, data):
         assert "\n" not in str(error)
 
 
-# No slash: a closing tag in the text would count as escaped markup. No mark of NLM's, which
-# hypothesis finds in the reader's source.
+# No slash: a closing tag in the text would count as escaped markup. No reference to a
+# character, and no mark of NLM's, which hypothesis finds in the reader's source.
 TEXT = st.text(
     st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="/")
-).map(lambda s: re.sub("[\ufffe\uffff]|TRUNCATED", "", s))
+).map(lambda s: re.sub("[;\ufffe\uffff]|TRUNCATED|see text", "", s))
 
 
 @given(st.lists(st.tuples(TEXT, st.lists(TEXT))))
@@ -403,4 +435,5 @@ def test_real_files(shared_data, name):
     assert got.keys() == expected.keys()
     for pmid, text in expected.items():
         text = text.replace("<PRE>", "").replace("</PRE>", "")  # In the sample, escaped.
-        assert got[pmid] == re.sub(r"^\[(.*?)\]\.(?= |$)", r"\1.", text)
+        if "[Formula: see text]" not in text:
+            assert got[pmid] == re.sub(r"^\[(.*?)\]\.(?= |$)", r"\1.", text)

@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 import sys
 
@@ -5,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from biobert_jax.corpus.formats import FORMATS
+from biobert_jax.corpus.pipeline.arguments import PrepareArguments, work_claim
 from biobert_jax.corpus.text import splitters
 from biobert_jax.corpus.text.sentences import split_sentences
 from biobert_jax.corpus.text.splitters import LIBRARIES, load_splitter, splitter_id
+from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.errors import UserError
 
 TEXT = "Der α-Wert fiel (é).  It fell in Fig. 2 too. \n\n Next \U0001d6fc line. It ends here "
@@ -173,3 +177,20 @@ def test_ids_change_with_the_version(module, monkeypatch):
 def test_ids_of_libraries_hold_their_version(name):
     need(name)
     assert splitter_id(name).startswith(f"{name} ") and splitter_id(name)[-1].isdigit()
+
+
+def test_claims_change_with_the_reader_and_the_splitter(tmp_path, monkeypatch):
+    path = tmp_path / "vocab.txt"
+    path.write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n")
+
+    def claim(format, objective):
+        arguments = PrepareArguments(("a.xml",), format, str(path), objective=objective)
+        return work_claim(arguments, load_tokenizer(path))
+
+    keys = [("pubmed", "mlm"), ("text", "mlm"), ("text", "mlm_nsp")]
+    before = [claim(*key) for key in keys]
+    newer = dataclasses.replace(FORMATS["pubmed"], version=-1)
+    monkeypatch.setitem(FORMATS, "pubmed", newer)
+    monkeypatch.setattr(splitters, "RULES_VERSION", -1)
+    changed = [claim(*key) != old for key, old in zip(keys, before, strict=True)]
+    assert changed == [True, False, True]

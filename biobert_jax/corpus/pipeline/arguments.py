@@ -9,6 +9,7 @@ from typing import Any
 from biobert_jax.corpus.dataset.manifest import FORMAT_VERSION
 from biobert_jax.corpus.dataset.records import OBJECTIVES, RECORD_FORMATS, RecordFormat
 from biobert_jax.corpus.documents import ReadOptions
+from biobert_jax.corpus.formats import FORMATS
 from biobert_jax.corpus.pipeline.tasks import file_states
 from biobert_jax.corpus.rows.masked_pairs import max_predictions_for
 from biobert_jax.corpus.text.splitters import splitter_id
@@ -163,6 +164,7 @@ def work_claim(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:
         {
             **deciding,
             "version": FORMAT_VERSION,
+            "reader": FORMATS[arguments.format].version,
             "splitter": splitter_id(arguments.sentence_splitter)
             if arguments.needs_sentences
             else "",

@@ -17,7 +17,7 @@ from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
 from biobert_jax.corpus.readers.licenses import license_name, wanted_licenses
 from biobert_jax.corpus.readers.sniff import Expected
-from biobert_jax.corpus.readers.xml import chunks, element_text, xml_records
+from biobert_jax.corpus.readers.xml import chunks, element_text, unescaped, xml_records
 
 # Kinds of passages, by the infons "type" and "section_type". What is neither of these is text.
 _CUT_TYPES = re.compile(r"(?:ref|table|table_foot\w*|footnote\w*|equation|kwd|keywords?)$")
@@ -101,7 +101,7 @@ def _passages(document: etree._Element, options: ReadOptions) -> Iterator[str]:
         if not _is_wanted(infons, options):
             continue
         parts = (passage, *passage.iterchildren("sentence"))
-        if text := clean_passage(" ".join(map(_text, parts))):
+        if text := clean_passage(unescaped(" ".join(map(_text, parts)))):
             yield text
 
 

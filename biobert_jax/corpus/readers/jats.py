@@ -14,7 +14,18 @@ import re
 from lxml import etree
 
 from biobert_jax.corpus.documents import ReadOptions, clean_passage
-from biobert_jax.corpus.readers.xml import element_text, entities, local_name
+from biobert_jax.corpus.readers.formulas import MATH, letter_or_sign
+from biobert_jax.corpus.readers.gaps import (
+    CITE,
+    CITE_END,
+    FORMULA,
+    HOLE,
+    SUP,
+    SUP_END,
+    closed_up,
+    without_citations,
+)
+from biobert_jax.corpus.readers.xml import element_text, local_name, unescaped
 
 _WITH_CAPTIONS = ("fig", "fig-group", "table-wrap", "table-wrap-group")
 _CUT = (
@@ -31,7 +42,8 @@ _CUT = (
     "sec-meta kwd-group contrib-group author-notes aff permissions license ack glossary "
     "sig-block object-id attrib label"
 ).split()
-_MATHML = "{http://www.w3.org/1998/Math/MathML}math"
+_FORMULAS = ("inline-formula", "disp-formula", "disp-formula-group", "tex-math")
+_BLOCK_FORMULAS = ("disp-formula", "disp-formula-group")
 # Abstracts that repeat the real one in a line, or describe a picture.
 _NO_ABSTRACTS = ("graphical", "teaser", "toc", "precis")
 
@@ -42,28 +54,36 @@ _BACK_MATTER_TYPES = frozenset(
     "contrib-info ref-list fn-group ai-statement ethics-statement display-objects".split()
 )
 _BACK_MATTER_TITLE = re.compile(
-    r"(?:\d+\.?\s*)?(?:"
-    r"acknowledge?ments?|funding(?: (?:statement|information|sources?))?|sources of funding|"
+    r"(?:\d+(?:\.\d+)*\.?\s*)?(?:"
+    r"acknowledge?ments?|funding(?: (?:statement|information|sources?))?|"
+    r"sources? of (?:funding|support)|role of (?:the )?(?:study )?(?:funding sources?|funders?|"
+    r"sponsors?)|"
     r"financial (?:support|disclosures?)(?: and sponsorship)?|"
-    r"(?:declarations? of |potential )?(?:conflicts?|competing) (?:of )?(?:financial )?interests?"
-    r"(?: statement| disclosures?| and funding)?|disclosures?(?: statement)?|"
+    r"(?:declarations? of |potential )?(?:conflict(?:s|ing)?|competing) (?:of )?(?:financial )?"
+    r"interests?(?: statement| disclosures?| and funding)?|disclosures?(?: statement)?|"
     r"authors?['’]?s?['’]? ?(?:contributions?|information)(?: statement)?|"
-    r"contributions by the authors|contributor information|"
+    r"contributions by the authors|contributor information|contributors|contributorship statement|"
+    r"credit (?:authorship contribution|author(?:ship)?)s?(?: statement)?|"
     r"(?:data|code|materials?|software)(?: and (?:data|code|materials?|software))? "
-    r"(?:availability|accessibility)(?: statement)?|"
+    r"(?:availability|accessibility|sharing)(?: statement)?|"
     r"availability of (?:supporting )?(?:data|materials?)(?: and (?:data|materials?))?|"
     r"associated data|accession (?:numbers?|codes?)|data deposition|"
-    r"(?:(?:electronic )?supplement(?:ary|al)|supporting|additional) "
+    r"(?:appendix [A-Z\d][.:]? )?(?:(?:electronic )?supplement(?:ary|al)|supporting|additional) "
     r"(?:information|materials?|data|files?)(?: available)?(?: and declarations)?|"
-    r"ethics statements?|ethical (?:approval|statement)s?|consent for publication|"
-    r"(?:generative )?ai statement|publisher['’]?s note|pre-?publication history|"
-    r"provenance and peer review|peer review|declarations|references|footnotes|abbreviations"
+    r"ethics? statements?|ethical (?:approval|statement)s?|"
+    r"ethic(?:s|al) approval(?: and (?:informed )?consent(?: to participate)?)?|"
+    r"(?:consent and ethics approval|consent (?:for publication|to publish|to participate))|"
+    r"patient consent(?: for publication)?|(?:institutional review board|informed consent) "
+    r"statements?|(?:statement of )?human and animal rights(?: and informed consent)?|"
+    r"(?:generative )?ai statement|declaration of generative ai .*|publisher['’]?s note|"
+    r"pre-?publication history|provenance and peer review|peer review|declarations?|references|"
+    r"footnotes|abbreviations"
     r")[\s.:]*",
     re.IGNORECASE,
 )
 
-# Markers for the time between the tags' removal and the text's; XML cannot hold them.
-_BLOCK, _CITE, _CITE_END, _SUP, _SUP_END, _HOLE = "\x01\x02\x03\x04\x05\x06"
+# A block's end, beside the markers of `gaps`; XML cannot hold it.
+_BLOCK = "\x08"
 
 _CITATION_XREF = re.compile(
     r'<xref\b[^>]*\bref-type="(?:bibr|ref|fn|table-fn|aff|corresp|author-notes)"[^>]*(?<!/)>'
@@ -78,39 +98,12 @@ _INLINE_TAG = re.compile(
     r"private-char|glyph-data|glyph-ref|underline-start|underline-end|overline-start|"
     r"overline-end)(?:\s[^>]*)?/?>"
 )
+# Of no meaning in JATS, where it stands for nothing but its text.
+_PLAIN = "x"
 _SPACE_TAG = re.compile(r"<(?:break|hr)(?:\s[^>]*)?/>")
 _TERM_END = re.compile(r"</term>\s*<def(?:\s[^>]*)?>\s*(?:<p(?:\s[^>]*)?>)?")
 _ANY_TAG = re.compile(r"<[^>]*>")
 _PREFIX = re.compile(r"(</?)[\w.-]+:")
-
-# Numbers of references and footnotes. Set as superscripts they would end up glued to the word
-# before ("cells12"), and are cut; in brackets ("cells [12]"), or as names and years, they read
-# like text and stay.
-# Every pattern begins with a marker: `re` skips to it, and is slow if it must try every character.
-_POINTS = r"[\s,;.()\[\]*‐-―−-]*"
-_DIGITS_AND_POINTS = r"[\d\s,;.()\[\]*‐-―−-]"
-_NUMBER_CITE = rf"{_CITE}\s*\d{{1,3}}(?:\s*[,‐-―−-]\s*\d{{1,3}})*[a-z]?\s*{_CITE_END}"
-_SUP_POINTS = rf"{_SUP}{_POINTS}{_SUP_END}"
-_SUP_OF_CITES = re.compile(
-    rf"{_SUP}{_POINTS}{_CITE}[^{_CITE_END}]*{_CITE_END}"
-    rf"(?:{_DIGITS_AND_POINTS}|{_CITE}[^{_CITE_END}]*{_CITE_END})*{_SUP_END}"
-)
-_CITE_OF_SUP = re.compile(
-    rf"{_CITE}{_POINTS}{_SUP}[^{_SUP_END}{_CITE}]*{_SUP_END}{_POINTS}{_CITE_END}"
-)
-_CITE_AFTER_SUP = re.compile(rf"{_SUP_POINTS}{_NUMBER_CITE}")
-# Without <sup>, but meant so: "cells<xref>12</xref>,<xref>13</xref>" and "cells.<xref>12</xref>".
-_GLUED_CITES = re.compile(
-    rf"{_CITE}(?:(?<=[^\W\d_]{_CITE})|(?<=[)\]”’%]{_CITE})|(?<=[a-z][a-z)][.,;:]{_CITE}))"
-    rf"(?<!\bref{_CITE})(?<!\brefs{_CITE})(?<!\bref\.{_CITE})(?<!\brefs\.{_CITE})"
-    rf"{_NUMBER_CITE[1:]}(?:[,;‐-―−-]?{_NUMBER_CITE})*"
-)
-_POINTS_BEFORE_HOLE = re.compile(rf"{_SUP_POINTS}\s*{_HOLE}")
-_HOLES = re.compile(rf"{_HOLE}(?:\s*(?:[,;‐-―−-]|{_SUP_POINTS})?\s*{_HOLE}|\s*{_SUP_POINTS})+")
-_EMPTY_BRACKETS = re.compile(rf"[(\[][\s,;‐-―−-]*(?:{_HOLE}[\s,;‐-―−-]*)+[)\]]")
-_HOLE_AND_SPACE_BEFORE_POINT = re.compile(rf" {_HOLE} ?(?=[.,;:)\]])")
-_HOLE_BEFORE_POINT = re.compile(rf"{_HOLE} (?=[.,;:)\]])")
-_HOLE_IN_WORD = re.compile(rf"{_HOLE}(?<=\w{_HOLE})(?=\w)")
 _LETTER = re.compile(r"[^\W\d_]")
 _NAMESPACE = re.compile(r"\{.*\}")
 
@@ -172,40 +165,30 @@ def _passages(part: etree._Element, *, with_titles: bool) -> list[str]:
     namespace = _NAMESPACE.match(part.tag)
     names = _CUT if with_titles else (*_CUT, "title")
     tags = [namespace[0] + name for name in names] if namespace else names
-    for element in list(part.iter(*tags, _MATHML)):
-        element.clear(keep_tail=True)
+    formulas = {MATH, *((namespace[0] if namespace else "") + name for name in _FORMULAS)}
+    for element in list(part.iter(*tags, MATH)):
+        if element.tag in formulas:
+            text = FORMULA if element.tag.endswith(_BLOCK_FORMULAS) else letter_or_sign(element)
+            element.clear(keep_tail=True)
+            element.tag, element.text = _PLAIN, text or FORMULA
+        else:
+            element.clear(keep_tail=True)
     xml = etree.tostring(part, encoding="unicode", with_tail=False)
     if part.prefix:
         xml = _PREFIX.sub(r"\1", xml)
-    xml = _CITATION_XREF.sub(rf"{_CITE}\1{_CITE_END}", xml)
-    xml = _SUP_START_TAG.sub(_SUP, xml).replace("</sup>", _SUP_END)
-    xml = _CUT_TAG.sub(_HOLE, xml)
+    xml = _CITATION_XREF.sub(rf"{CITE}\1{CITE_END}", xml)
+    xml = _SUP_START_TAG.sub(SUP, xml).replace("</sup>", SUP_END)
+    xml = _CUT_TAG.sub(HOLE, xml)
     xml = _INLINE_TAG.sub("", xml)
     xml = _SPACE_TAG.sub(" ", xml)
     xml = _TERM_END.sub(": ", xml)
-    text = _ANY_TAG.sub(_BLOCK, xml)
-
-    text = _CITE_OF_SUP.sub(_HOLE, text)
-    text = _SUP_OF_CITES.sub(_HOLE, text)
-    text = _CITE_AFTER_SUP.sub(_HOLE, text)
-    text = _GLUED_CITES.sub(_HOLE, text)
-    for marker in (_CITE, _CITE_END):
-        text = text.replace(marker, "")
+    text = without_citations(_ANY_TAG.sub(_BLOCK, xml))
     passages = (_finished(part) for part in text.split(_BLOCK) if _LETTER.search(part))
     return [passage for passage in passages if _LETTER.search(passage)]
 
 
 def _finished(text: str) -> str:
-    """A passage without markers, closed up around what was cut out of it."""
-    passage = clean_passage(text)
-    if _HOLE in passage:
-        passage = _POINTS_BEFORE_HOLE.sub(_HOLE, passage)
-        passage = _HOLES.sub(_HOLE, passage)
-        passage = _EMPTY_BRACKETS.sub(_HOLE, passage)
-        passage = _HOLE_AND_SPACE_BEFORE_POINT.sub("", passage)
-        passage = _HOLE_BEFORE_POINT.sub("", passage)
-        passage = _HOLE_IN_WORD.sub(" ", passage).replace(_HOLE, "")
-        passage = clean_passage(passage).lstrip(" ,;:")
-    if _SUP in passage or _SUP_END in passage:
-        passage = clean_passage(passage.replace(_SUP, "").replace(_SUP_END, ""))
-    return clean_passage(entities(passage)) if "&" in passage else passage
+    """A passage as it is read: of single spaces, without markers and references to characters."""
+    if "&" in text:
+        text = unescaped(text)
+    return closed_up(clean_passage(text))

@@ -23,16 +23,20 @@ from biobert_jax.corpus.documents import (
 )
 from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
+from biobert_jax.corpus.readers.formulas import MATH, letter_or_sign
+from biobert_jax.corpus.readers.gaps import FORMULA, closed_up
 from biobert_jax.corpus.readers.sniff import Expected
-from biobert_jax.corpus.readers.xml import chunks, element_text, xml_records
+from biobert_jax.corpus.readers.xml import chunks, element_text, unescaped, xml_records
 
 # The baseline holds no books, but efetch mixes chapters (GeneReviews, StatPearls) in with the
 # articles, and leaving them out would lose text without a word. They have the same three parts.
 _RECORD_TAGS = ("PubmedArticle", "PubmedBookArticle")
 _ROOT_TAGS = ("PubmedArticleSet", "PubmedBookArticleSet", *_RECORD_TAGS)
 
-# Some publishers sent markup that was escaped once too often: "60,000/mm&lt;PRE&gt;3&lt;/PRE&gt;".
-_ESCAPED_TAG = re.compile(r"</?(?:pre|sub|sup|em|strong|br|[biup])\s*/?>", re.IGNORECASE)
+# What stands where a publisher sent a picture.
+_PICTURE = re.compile(
+    r"\[(?:Formula|Table|Figure|Image|Chemical structure): see text\]", re.IGNORECASE
+)
 # NLM cut abstracts at 250 words until 1995, later at 400 and 4,096, and left this behind.
 _TRUNCATED = re.compile(r"[(\[]?\s*\bABSTRACT TRUNCATED(?: AT [\d,]+ WORDS)?\b\s*[)\]]?")
 # What stands where a record has no English title, or none yet.
@@ -52,9 +56,10 @@ def read_pubmed(
     """Yields a document per record: id = PMID, passages = title, then abstract sections.
 
     A record without a PMID is called `<path as given>:<number from 1>`.
-    Inline markup is flattened to its text, so `CO<sub>2</sub>` reads CO2. A translated title
-    loses its brackets. Copyright notices and "ABSTRACT TRUNCATED" marks are left out. Memory
-    does not grow with the file. Every share parses the whole file, so that all see its faults.
+    Inline markup is flattened to its text, so `CO<sub>2</sub>` reads CO2. Formulas are left out,
+    but for those of one letter or sign. A translated title loses its brackets. Copyright notices
+    and "ABSTRACT TRUNCATED" marks are left out. Memory does not grow with the file. Every share
+    parses the whole file, so that all see its faults.
 
     Args:
       path: a local or gs:// file, plain or gzip.
@@ -142,10 +147,22 @@ def _number(text: str) -> int:
 def _text(element: etree._Element | None) -> str:
     if element is None:
         return ""
-    text = element_text(element)
-    if "</" in text:  # Without a closing tag, "a <b> c" is a comparison.
-        text = _ESCAPED_TAG.sub("", text)
-    return clean_passage(text)
+    formulas = _cut_formulas(element) if len(element) else False
+    text = unescaped(element_text(element))
+    if "see text]" in text:
+        text, pictures = _PICTURE.subn(FORMULA, text)
+        formulas = formulas or pictures
+    return closed_up(clean_passage(text)) if formulas else clean_passage(text)
+
+
+def _cut_formulas(element: etree._Element) -> bool:
+    """Puts a letter, a sign or a mark in place of each formula; whether there was one."""
+    formulas = list(element.iter(MATH))
+    for formula in formulas:
+        text = letter_or_sign(formula) or FORMULA
+        formula.clear(keep_tail=True)
+        formula.text = text
+    return bool(formulas)
 
 
 def _title(article: etree._Element | None) -> str:
@@ -176,7 +193,7 @@ def _section(section: etree._Element, with_label: bool) -> str:
         text = clean_passage(_TRUNCATED.sub(" ", text))
     if not with_label:
         return text
-    label = clean_passage(section.get("Label", ""))
+    label = clean_passage(unescaped(section.get("Label", "")))
     return f"{label}: {text}" if text and label and label.upper() not in _NO_LABEL else text
 
 

@@ -6,6 +6,7 @@ elements, a record that never ends) is bounded here, so memory does not grow wit
 """
 
 import html
+import html.entities
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -40,6 +41,25 @@ _AFTER_THE_END = (etree.ErrorTypes.ERR_DOCUMENT_END, etree.ErrorTypes.ERR_RESERV
 _LXML_PLACE = re.compile(r"\s*, line \d+, column \d+\s*$")
 _NAMESPACE = re.compile(r"\{.*\}")
 _TAG = re.compile(r"<[^>]*>")
+_REFERENCE = re.compile(
+    r"&(?:amp;|#38;|#x26;)*(#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z][A-Za-z\d.]{0,31});"
+)
+# ISOgrk1 and ISOgrk2, for words in Greek, which HTML left out. ISOgrk4, bold symbols, has HTML's
+# names with "b." before them.
+_GREEK = {
+    f"{name}gr": letter
+    for names, letters in (
+        ("a b g d e z ee th i k l m n x o p r s t u ph kh ps oh", "αβγδεζηθικλμνξοπρστυφχψω"),
+        ("A B G D E Z EE TH I K L M N X O P R S T U PH KH PS OH", "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ"),
+        ("sf aac eac eeac iac oac uac ohac idi udi idia udia", "ςάέήίόύώϊϋΐΰ"),
+        ("Aac Eac EEac Iac Oac Uac OHac Idi Udi", "ΆΈΉΊΌΎΏΪΫ"),
+    )
+    for name, letter in zip(names.split(), letters, strict=True)
+}
+# Markup that was escaped as if it were text: "60,000/mm&lt;PRE&gt;3&lt;/PRE&gt;".
+_ESCAPED_TAG = re.compile(
+    r"</?(?:pre|sub|sup|em|strong|br|italic|bold|[biup])\s*/?>", re.IGNORECASE
+)
 _STRING = etree.XPath("string()", smart_strings=False)
 
 
@@ -119,12 +139,30 @@ def element_text(element: etree._Element) -> str:
     return entities(_TAG.sub("", xml))
 
 
-def entities(text: str) -> str:
-    """`&alpha;` and the like as characters, for text that lxml wrote as XML.
+def unescaped(text: str) -> str:
+    """Text without what its publisher escaped once too often: `P &lt; 0.05`, `m<sup>2</sup>`."""
+    if "&" in text:
+        text = entities(text)
+    if "</" in text:  # Without a closing tag, "a <b> c" is a comparison.
+        text = _ESCAPED_TAG.sub("", text)
+    return text
 
-    The DTDs that declare them are never loaded, but HTML's names cover what is in use of ISO's.
+
+def entities(text: str) -> str:
+    """`&alpha;`, `&#945;` and the like as characters, however often their ampersand was escaped.
+
+    The DTDs that declare them are never loaded. HTML's names cover what is in use of ISO's but for
+    two sets of Greek letters. Without a semicolon it is no reference: "R&D", "H&E".
     """
-    return html.unescape(text)
+    return _REFERENCE.sub(_character, text)
+
+
+def _character(match: re.Match[str]) -> str:
+    name = match[1]
+    if name[0] == "#":
+        return html.unescape(f"&{name};")
+    found = html.entities.html5.get(f"{name.removeprefix('b.')};") or _GREEK.get(name)
+    return found or f"&{name};"
 
 
 def _to_root(
