@@ -161,7 +161,8 @@ def _add_quality_arguments(group) -> None:
         "--duplicates",
         choices=("drop", "keep"),
         default="drop",
-        help="documents whose text has come before (drop)",
+        help="documents whose text has come before (drop); where they are kept, the held-out share "
+        "is chosen by their text, so that copies are on one side",
     )
     group.add_argument(
         "--near_duplicates",
@@ -176,7 +177,9 @@ def _add_quality_arguments(group) -> None:
         type=float,
         default=0.01,
         metavar="SHARE",
-        help="share of documents kept for evaluation, chosen by a hash of their ids (0.01)",
+        help="share of documents kept for evaluation, chosen by a hash of their ids (0.01); none "
+        "has the text of a training one, and near twins of training ones are counted: "
+        "--near_duplicates leaves them out",
     )
 
 
@@ -259,6 +262,13 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
         f"{len(manifest.split('train'))} training and {len(manifest.split('heldout'))} held-out "
         "shards"
     )
+    twins = manifest.statistics.get("held_out_near_twins", 0)
+    if twins:
+        held_out = manifest.statistics["held_out_documents"]
+        print(
+            f"held-out documents with a near twin in training: about {twins:,} of {held_out:,} "
+            "(--near_duplicates 0.8 leaves such out)"
+        )
     for reason in manifest.failed.values():
         print(printable(f"error: left out: {reason}"), file=sys.stderr)
     return 1 if manifest.failed else 0

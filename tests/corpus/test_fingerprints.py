@@ -13,7 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biobert_jax.corpus.text import fingerprints
-from biobert_jax.corpus.text.fingerprints import band_shape, content_hash, near_duplicate_bands
+from biobert_jax.corpus.text.fingerprints import (
+    band_shape,
+    content_hash,
+    near_duplicate_bands,
+    twin_bands,
+)
 from biobert_jax.errors import UserError
 
 ABSTRACT = (
@@ -72,6 +77,36 @@ def test_short_texts_and_texts_of_symbols(datasketch):
     del keys[2]
     for left, right in itertools.combinations(keys, 2):
         assert not set(left) & set(right)
+
+
+@pytest.mark.parametrize(
+    "similarity, low, high",
+    [(1, 1, 1), (0.95, 0.97, 1), (0.8, 0.65, 0.9), (0.5, 0, 0.1), (0, 0, 0)],
+)
+def test_twins_are_told_by_similarity(similarity, low, high):
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(100):
+        first = rng.integers(0, 30_000, 307)  # 300 runs of 8
+        second = first.copy()
+        common = round(2 * similarity / (1 + similarity) * 300)
+        second[common + 7 :] = rng.integers(0, 30_000, 300 - common)
+        if not similarity:
+            second = rng.integers(0, 30_000, 307)
+        found += bool((twin_bands(first) == twin_bands(second)).any())
+    assert low <= found / 100 <= high
+
+
+def test_bands_of_twins_are_a_function_of_the_ids(monkeypatch):
+    ids = np.arange(5000, dtype=np.uint16)
+    keys = twin_bands(ids)
+    assert keys.dtype == np.uint64 and keys.shape == (8,) and len(set(keys.tolist())) == 8
+    assert (twin_bands(ids.astype(np.int32)) == keys).all()
+    monkeypatch.setattr(fingerprints, "_BATCH", 7)
+    assert (twin_bands(ids) == keys).all()
+    for length in range(1, 12):
+        assert (twin_bands(ids[:length]) == twin_bands(ids[:length])).all()
+        assert not (twin_bands(ids[:length]) == twin_bands(ids[1 : length + 1])).all()
 
 
 def test_word_order_counts(datasketch):

@@ -39,7 +39,8 @@ def summarize(manifest: Manifest) -> dict[str, Any]:
     Returns:
       version: of this form; what is here stays under its name while the version does.
       fingerprint: of the data set, as in the manifest.
-      documents: those kept; held_out_documents: of these, the ones kept out of training.
+      documents: those kept; held_out_documents: of these, the ones kept out of training;
+        held_out_near_twins: of these, the ones about the same as a training one.
       dropped: documents left out, by reason.
       failed: input files, or members of archives, that could not be read, to the reason.
       bytes_of_text_read: decompressed input.
@@ -63,6 +64,7 @@ def summarize(manifest: Manifest) -> dict[str, Any]:
         "fingerprint": manifest.fingerprint,
         "documents": manifest.num_documents,
         "held_out_documents": statistics["held_out_documents"],
+        "held_out_near_twins": statistics["held_out_near_twins"],
         "dropped": manifest.dropped,
         "failed": manifest.failed,
         "bytes_of_text_read": statistics["bytes_of_text_read"],

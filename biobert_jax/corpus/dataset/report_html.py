@@ -202,6 +202,7 @@ def _totals(summary: Mapping[str, Any], manifest: Manifest) -> str:
     rows = [
         ("Documents", f"{summary['documents']:,}", "kept"),
         ("Held out", f"{held_out:,}", f"documents, {_ratio(held_out, summary['documents']):.2%}"),
+        ("Near twins", f"{summary['held_out_near_twins']:,}", "of these, with one in training"),
         ("Words", f"{summary['words']:,}", "between white space"),
         ("Sentences", f"{summary['sentences'] or 0:,}", ""),
         ("Tokens", f"{summary['tokens']:,}", f"{summary['pieces_per_word']:.3f} a word"),

@@ -47,7 +47,8 @@ class PrepareArguments:
       min_words: shortest document.
       shards: training shards; 0: by size.
       held_out: share of documents kept out of training, chosen by a hash of their ids, so that
-        a document stays on its side when files are added.
+        a document stays on its side when files are added; where duplicates are kept by a hash of
+        their text, so that copies are on one side.
       on_error: "skip" leaves a bad file out and goes on; "fail" stops at it.
     """
 
@@ -170,6 +171,8 @@ def work_claim(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:
             else "",
             "vocab_sha256": tokenizer.vocab_sha256(),
             "tokenizer": tokenizer.options.to_dict(),
+            # It was by ids, always.
+            **({"sides": "by text"} if arguments.duplicates == "keep" else {}),
         }
     )
 

@@ -25,6 +25,7 @@ from biobert_jax.corpus.text.fingerprints import (
     hash64,
     is_held_out,
     near_duplicate_bands,
+    twin_bands,
 )
 from biobert_jax.corpus.text.splitters import load_splitter
 from biobert_jax.corpus.text.tokenization import Tokenizer
@@ -158,11 +159,15 @@ def document_encoder(
             "file": file,
             "words": words,
             "unknown": int(np.count_nonzero(ids == unknown)),
-            "held_out": is_held_out(document.id, arguments.held_out),
         }
+        # Where a text may come twice, its copies must be on one side.
+        side = entry["id" if arguments.duplicates == "drop" else "content"]
+        entry["held_out"] = is_held_out(side, arguments.held_out)
         bands = None
         if arguments.near_duplicates:
             bands = near_duplicate_bands(document.passages, arguments.near_duplicates)
+        elif arguments.held_out:
+            bands = twin_bands(ids)
         return EncodedDocument(ids, [len(p) for p in parts] if split else [], entry, bands)
 
     return encode

@@ -13,6 +13,7 @@ from biobert_jax.corpus.pipeline.arguments import PrepareArguments
 from biobert_jax.corpus.pipeline.encoded import read_index
 from biobert_jax.corpus.pipeline.resolve import KEPT, REASONS, resolve
 from biobert_jax.corpus.pipeline.tasks import Task, task_path
+from biobert_jax.corpus.pipeline.twins import count_twins
 from biobert_jax.corpus.readers import GLOBAL_IDS
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.errors import UserError
@@ -41,7 +42,10 @@ def count_documents(
     encoded: Sequence[dict[str, Any]],
     work: str,
 ) -> dict[str, Any]:
-    """Counts of the documents kept, their `document_tokens` histogram, and `dropped` by reason."""
+    """Counts of the documents kept, their `document_tokens` histogram, and `dropped` by reason.
+
+    `held_out_near_twins` are held-out documents about the same as a training one.
+    """
     names = ("words", "tokens", "unknown", "sentences")
     counts = dict.fromkeys(("documents", "held_out_documents", *names), 0)
     dropped: Counter[str] = Counter()
@@ -59,7 +63,12 @@ def count_documents(
             counts[name] += int(kept[name].sum(dtype=np.int64))
         lengths.add_all(kept["tokens"])
     present = {reason: count for reason, count in sorted(dropped.items()) if count}
-    return {**counts, "dropped": present, "document_tokens": lengths.counts}
+    return {
+        **counts,
+        "held_out_near_twins": count_twins(tasks, verdicts, work),
+        "dropped": present,
+        "document_tokens": lengths.counts,
+    }
 
 
 def build_manifest(
@@ -99,6 +108,7 @@ def build_manifest(
         statistics={
             "bytes_of_text_read": sum(result["bytes"] for result in encoded),
             "held_out_documents": counts["held_out_documents"],
+            "held_out_near_twins": counts["held_out_near_twins"],
             "words": counts["words"],
             "unknown_tokens": counts["unknown"],
             "sentences": counts["sentences"],

@@ -36,6 +36,8 @@ Notice = Callable[[str], None]
 WORK = ".work"
 # In `.work/`: the hash of the arguments that it belongs to, and the lock of who is at work there.
 CLAIM = "fingerprint"
+# Of the form of what tasks leave there.
+WORK_VERSION = 2
 LOCK = "lock"
 # What `prepare` writes: files of these names are its own to replace.
 _OWN_SHARD = re.compile(r"(train|heldout)-\d{5,}-of-\d{5,}\.tfrecord")
@@ -170,11 +172,11 @@ def claimed(output: str | os.PathLike, claim: str) -> Iterator[epath.Path]:
         raise UserError(f"--output {output}: cannot be made ({error.strerror})") from error
     try:
         with locked(folder):
-            path = work / CLAIM
+            path, claim = work / CLAIM, f"{claim} {WORK_VERSION}"
             if path.exists() and path.read_text() != claim:
                 raise UserError(
-                    f"--output {output} holds an unfinished run with other inputs or arguments: "
-                    f"finish that, choose another folder, or remove {work}"
+                    f"--output {output} holds an unfinished run with other inputs or arguments, or "
+                    f"of another version: finish that, choose another folder, or remove {work}"
                 )
             _write(path, claim)
             yield work

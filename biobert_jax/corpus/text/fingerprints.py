@@ -1,5 +1,9 @@
 """Hashes of documents: of ids, of whole texts, and bands of MinHashes for nearly equal ones.
 
+Near-duplicates, which are left out when asked for, are told by words and datasketch's MinHashes.
+Near twins, which are only counted, are told by token ids and MinHashes of our own: they are looked
+for in every run, and cost a tenth of that.
+
 All are the same in every process and on every machine.
 """
 
@@ -21,6 +25,10 @@ _WORD = re.compile(r"\w+")
 # Odd constants of Knuth's and Stafford's multiplicative hashes.
 _ROLL = np.uint64(6364136223846793005)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
+# Near twins: 8 bands of 8 MinHashes, each a multiplication by an odd number.
+_TWIN_SHINGLE = 8
+_TWIN_BANDS = 8
+_TWIN_HASHES = np.random.default_rng(1).integers(0, 2**31, (8 * _TWIN_BANDS, 1), np.uint32) * 2 + 1
 
 
 def hash64(text: str) -> int:
@@ -29,9 +37,13 @@ def hash64(text: str) -> int:
     return int.from_bytes(digest, "little")
 
 
-def is_held_out(document_id: str, share: float) -> bool:
-    """Whether a document belongs to the held-out share; it stays there if the share grows."""
-    return hash64(document_id) < share * 2**64
+def is_held_out(key: str | int, share: float) -> bool:
+    """Whether a document belongs to the held-out share; it stays there if the share grows.
+
+    Args:
+      key: the document's id, or the `content_hash` of its text.
+    """
+    return (hash64(key) if isinstance(key, str) else key) < share * 2**64
 
 
 def content_hash(passages: Sequence[str]) -> int:
@@ -42,6 +54,36 @@ def content_hash(passages: Sequence[str]) -> int:
     `near_duplicate_bands`.
     """
     return hash64(" ".join(passages))
+
+
+def twin_bands(ids: np.ndarray) -> np.ndarray:
+    """Keys of a document's MinHash bands, uint64 [8]; who shares one is a near twin, most likely.
+
+    The document is the set of its runs of eight token ids. A key is shared by documents with a
+    Jaccard similarity of 0.9 in 99 of 100 cases, of 0.8 in 77, of 0.7 in 38, of 0.5 in 3. Keys of
+    different bands may meet: they are compared band by band.
+
+    Args:
+      ids: the document's tokens, integers [n], n > 0.
+    """
+    values = ids.astype(np.uint64)
+    width = min(_TWIN_SHINGLE, len(values))
+    count = len(values) - width + 1
+    shingles = np.full(count, width, np.uint64)
+    for start in range(width):
+        shingles *= _ROLL
+        shingles += values[start : start + count]
+    shingles ^= shingles >> np.uint64(31)
+    shingles *= _MIX
+    mixed = (shingles >> np.uint64(32)).astype(np.uint32)
+    lowest = np.full(len(_TWIN_HASHES), 2**32 - 1, np.uint32)
+    for start in range(0, count, _BATCH):
+        hashes = _TWIN_HASHES * mixed[start : start + _BATCH]
+        np.minimum(lowest, hashes.min(axis=1), out=lowest)
+    keys = np.zeros(_TWIN_BANDS, np.uint64)
+    for row in lowest.reshape(-1, _TWIN_BANDS).astype(np.uint64):
+        keys = (keys ^ row) * _ROLL
+    return keys ^ (keys >> np.uint64(32))
 
 
 def near_duplicate_bands(passages: Sequence[str], threshold: float = 0.8) -> np.ndarray:
