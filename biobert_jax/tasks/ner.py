@@ -39,7 +39,7 @@ from biobert_jax.training.optimizer import make_optimizer
 from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.sharding import check_batch, device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
-from biobert_jax.training.workdir import Saver, claim_workdir, resume
+from biobert_jax.training.workdir import Saver, changes_of, claim_workdir, resume
 
 # What a finished run leaves in its workdir.
 PREDICTIONS, SCORES, MODEL_CARD = "predictions.conll", "scores.json", "README.md"
@@ -97,10 +97,10 @@ def finetune_ner(
     mesh = make_mesh(config.mesh, heads=model.num_attention_heads)
     check_kernels(model, length)
     check_batch(mesh, config.data.batch_size, config.train.accumulation_steps)
-    workdir = claim_workdir(workdir, config, num_steps)
+    optimizer = make_optimizer(config.optimizer, num_steps)
+    workdir = claim_workdir(workdir, config, num_steps, say=_say)
     distributed.decide(lambda: _check_results(workdir))
     graph, create_params = tagger_of(model, len(labels), config.seed)
-    optimizer = make_optimizer(config.optimizer, num_steps)
     like = abstract_state(create_params, optimizer, mesh)
     state, start_step = resume(workdir, like, _say, data=data)
     if state is None:
@@ -186,7 +186,7 @@ def write_results(
     write_predictions(workdir / PREDICTIONS, test, predicted)
     content = {"test": scores.to_dict(), "file": config.data.test, "sentences": len(test)}
     write_text_atomically(workdir / SCORES, json.dumps(content, indent=2) + "\n")
-    card = ner_model_card(config, checkpoint, scores, len(test))
+    card = ner_model_card(config, checkpoint, scores, len(test), changes_of(workdir))
     write_text_atomically(workdir / MODEL_CARD, card)
 
 

@@ -132,9 +132,15 @@ def run(
         if step == cadence.num_steps or _is_due(step, cadence.log_every):
             values = {name: float(value) for name, value in values.items()}
             metrics.write(step, {**values, "batch_crc": vote.rows, **throughput.report()})
-            progress.show(values)
+            progress.show(step, values)
 
-    with Signals() as signals:
+    done = start_step
+
+    def lost() -> str:
+        saved = save.finished_step()
+        return f"steps {saved + 1} to {done}" if saved < done else ""
+
+    with Signals(progress.say, lost) as signals:
         for step in range(start_step, cadence.num_steps + 1):
             last = step == cadence.num_steps
             if agreed.failed:
@@ -195,6 +201,7 @@ def run(
                 if shapes != before:  # compiles
                     watchdog.pat(f"step {step + 1}", slow=True)
                 state, values = train_step(state, to_device(batch))
+                done = step + 1
                 throughput.stepped(counts)
             signals.listen()
 

@@ -230,13 +230,17 @@ class Progress:
         self._interval, self._num_steps = interval, num_steps
         self._first_step, self._step = start_step, start_step
         self._started = self._last_line = time.monotonic()
-        self._tokens, self._shown = 0, ""
+        self._tokens, self._shown, self._shown_step = 0, "", start_step
 
     def advance(self, step: int, tokens: int) -> None:
         """Tells that `step` updates are done, the last of `tokens` real tokens."""
         if step == self._first_step + 1:
             # The first step compiles: rates count from here.
+            seconds = time.monotonic() - self._started
             self._started, self._tokens = time.monotonic(), 0
+            if self._bar is None and seconds >= self._interval:
+                self._last_line = self._started
+                self.say(f"step {step}/{self._num_steps}  after {seconds:.0f} s, with compiling")
         else:
             self._tokens += tokens
         self._step = step
@@ -244,21 +248,29 @@ class Progress:
             self._bar.update(step - self._bar.n)
             if self._tokens:
                 self._bar.set_postfix_str(f"{self._shown} {self.tokens_per_second:,.0f} tokens/s")
-        elif time.monotonic() - self._last_line >= self._interval:
+        elif self._tokens and time.monotonic() - self._last_line >= self._interval:
             self._last_line = time.monotonic()
-            self.say(
-                f"step {step}/{self._num_steps}  {self._shown}  "
-                f"{self.tokens_per_second:,.0f} tokens/s  {self._left()} left"
+            # A loss is looked at every train.log_every steps, and may be that of an earlier one.
+            of = f" (step {self._shown_step})" if self._shown_step != step and self._shown else ""
+            parts = (
+                f"step {step}/{self._num_steps}",
+                f"{self._shown}{of}",
+                f"{self.tokens_per_second:,.0f} tokens/s",
+                f"{self._left()} left",
             )
+            self.say("  ".join(filter(None, parts)))
 
     @property
     def tokens_per_second(self) -> float:
         """Real tokens a second since the second step."""
         return self._tokens / max(time.monotonic() - self._started, 1e-9)
 
-    def show(self, metrics: Mapping[str, float]) -> None:
-        """Sets what stands beside the rate."""
-        self._shown = f"loss {metrics['loss']:.4f}"
+    def show(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Sets what stands beside the rate: the loss of an update, the last one's at once."""
+        self._shown, self._shown_step = f"loss {metrics['loss']:.4f}", step
+        if step == self._num_steps:
+            rate = f"  {self.tokens_per_second:,.0f} tokens/s" if self._tokens else ""
+            self.say(f"step {step}/{step}  {self._shown}{rate}")
 
     def say(self, line: str) -> None:
         """Prints a line without breaking the bar."""
@@ -273,9 +285,7 @@ class Progress:
             self._bar.close()
 
     def _left(self) -> str:
-        done = self._step - self._first_step - 1
-        if done < 1:
-            return "?"
+        done = max(1, self._step - self._first_step - 1)
         seconds = (time.monotonic() - self._started) / done * (self._num_steps - self._step)
         minutes, seconds = divmod(round(seconds), 60)
         hours, minutes = divmod(minutes, 60)

@@ -61,10 +61,11 @@ def pretrain(
         phase.data.num_streams(phase.batch_size, config.data.num_streams, jax.process_count())
         check_kernels(config.model, phase.data.format.max_seq_length)
     num_steps = config.train.num_steps
-    workdir = claim_workdir(workdir, config, num_steps)
-    graph, create_params = model_of(config.model, config.seed)
     frozen = () if data.format.objective == "mlm_nsp" else NSP_HEADS
     optimizer = make_optimizer(config.optimizer, num_steps, frozen=frozen)
+    # All that a config can have wrong is found by now: a folder is made for a run that starts.
+    workdir = claim_workdir(workdir, config, num_steps, say=_say)
+    graph, create_params = model_of(config.model, config.seed)
     sha256 = data_sha256(phases)
     like = abstract_state(create_params, optimizer, mesh)
     state, start_step = resume(workdir, like, _say, data=sha256)
@@ -108,6 +109,9 @@ def pretrain(
     evaluate = heldout_evaluation(
         phases[-1], graph, mesh, heldout_inputs, config.train.eval_batches
     )
+
+    if evaluate is None:
+        _say("no held-out rows: not evaluated")
 
     # The loop.
     metadata = orbax.Metadata(

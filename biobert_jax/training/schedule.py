@@ -69,7 +69,7 @@ def warmup_steps(config: OptimizerConfig, num_steps: int) -> int:
         if not config.warmup_steps:
             given = f"warmup_fraction {config.warmup_fraction} ({warmup} steps)"
         raise UserError(
-            f"optimizer.{given} is not below train.num_steps {num_steps}: lower it, or train longer"
+            f"optimizer.{given} is not below the run's {num_steps} steps: lower it, or train longer"
         )
     return warmup
 
@@ -91,12 +91,12 @@ def _decay_steps(config: OptimizerConfig, num_steps: int, warmup: int) -> int:
     decay = round(config.decay_fraction * num_steps)
     if decay < 1:
         raise UserError(
-            f"optimizer.decay_fraction {config.decay_fraction} of train.num_steps {num_steps} is "
+            f"optimizer.decay_fraction {config.decay_fraction} of the run's {num_steps} steps is "
             "no step: raise it, or choose optimizer.schedule 'constant'"
         )
     if warmup + decay > num_steps:
         raise UserError(
             f"optimizer.schedule 'wsd' has {warmup} steps of warm-up and {decay} of decay, "
-            f"more than train.num_steps {num_steps}: lower warmup_steps or decay_fraction"
+            f"more than the run's {num_steps}: lower warmup_steps or decay_fraction"
         )
     return decay

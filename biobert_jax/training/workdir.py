@@ -38,18 +38,34 @@ _MAY_CHANGE = (
     "data.phases.*.dir",
 )
 _MUST_NOT_CHANGE = ("train.gradient_dtype",)
+# What the learning rate's schedule is drawn over.
+_LENGTH = ("train.num_steps", "train.num_epochs")
+CHANGES = "config_changes.jsonl"
 
 
-def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Path:
-    """Makes the folder and writes `config.json`; a folder with checkpoints keeps its config.
+def claim_workdir(
+    workdir: str | os.PathLike,
+    config: Any,
+    num_steps: int,
+    *,
+    say: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Makes the folder and writes `config.json`, which a folder with checkpoints must agree with.
 
-    Where there are several processes, they must all reach one folder; process 0 writes.
+    A run may go on with a few keys changed, its length among them. Each change is kept in
+    `config_changes.jsonl` with the step from which on it counts, since `config.json` then holds
+    the newest values alone. Where there are several processes, they must all reach one folder;
+    process 0 writes.
+
+    Args:
+      say: told in a line where the length, and so the learning rate's schedule, is another.
 
     Raises:
       UserError: it holds a run with another config (the keys are named), or one that is beyond
         `num_steps`; it cannot be written.
     """
-    distributed.decide(lambda: _claim(Path(workdir), config, num_steps))
+    for line in distributed.decide(lambda: _claim(Path(workdir), config, num_steps)):
+        say(line)
     if not Path(workdir).is_dir():
         raise UserError(
             f"--workdir {workdir}: process {jax.process_index()} does not see what process 0 made: "
@@ -58,9 +74,18 @@ def claim_workdir(workdir: str | os.PathLike, config: Any, num_steps: int) -> Pa
     return Path(workdir)
 
 
-def _claim(workdir: Path, config: Any, num_steps: int) -> None:
+def changes_of(workdir: str | os.PathLike) -> list[dict[str, Any]]:
+    """What was changed where a run went on: {"step", "changed": {key: {"was", "is"}}} each."""
+    path = Path(workdir) / CHANGES
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def _claim(workdir: Path, config: Any, num_steps: int) -> list[str]:
+    """Claims the folder; returns what is to be said."""
     path = workdir / "config.json"
     saved = orbax.checkpoints_of(workdir)
+    changed: dict[str, dict[str, Any]] = {}
     if saved and not path.exists():
         raise UserError(
             f"--workdir {workdir} holds checkpoints without {path.name}, so that nothing says of "
@@ -76,14 +101,15 @@ def _claim(workdir: Path, config: Any, num_steps: int) -> None:
                 f"{path}: not a config ({error}): put it back as it was, or choose another folder"
             ) from error
         now = _flat(json.loads(to_json(config)))
-        changed = [
-            f"{key} was {before.get(key)!r}, is {now.get(key)!r}"
+        changed = {
+            key: {"was": before.get(key), "is": now.get(key)}
             for key in sorted(before | now)
-            if before.get(key) != now.get(key) and not _may_change(key)
-        ]
-        if changed:
+            if before.get(key) != now.get(key)
+        }
+        refused = [_was_is(key, changed) for key in changed if not _may_change(key)]
+        if refused:
             raise UserError(
-                f"--workdir {workdir} holds a run with another config ({'; '.join(changed)}): "
+                f"--workdir {workdir} holds a run with another config ({'; '.join(refused)}): "
                 "choose another folder, or remove it"
             )
     if saved and int(saved[0].name) > num_steps:
@@ -93,9 +119,22 @@ def _claim(workdir: Path, config: Any, num_steps: int) -> None:
         )
     try:
         workdir.mkdir(parents=True, exist_ok=True)
+        if changed:
+            history = [*changes_of(workdir), {"step": int(saved[0].name), "changed": changed}]
+            lines = [json.dumps(change) + "\n" for change in history]
+            write_text_atomically(workdir / CHANGES, "".join(lines))
         write_text_atomically(path, to_json(config))
     except OSError as error:
         raise UserError(f"--workdir {workdir}: cannot be written ({error.strerror})") from error
+    lengths = [_was_is(key, changed) for key in _LENGTH if key in changed]
+    if not lengths:
+        return []
+    from_step = f"the schedule changes from step {saved[0].name} on (kept in {CHANGES})"
+    return [f"{'; '.join(lengths)}: {from_step}"]
+
+
+def _was_is(key: str, changed: dict[str, dict[str, Any]]) -> str:
+    return f"{key} was {changed[key]['was']!r}, is {changed[key]['is']!r}"
 
 
 @contextmanager
@@ -226,6 +265,11 @@ class Saver:
         """The newest finished checkpoint, or "none"."""
         self.wait()
         return next(iter(orbax.checkpoints_of(self._writer.workdir)), "none")
+
+    def finished_step(self) -> int:
+        """The step of the newest finished checkpoint, 0 without one; waits for nothing."""
+        saved = orbax.checkpoints_of(self._writer.workdir)
+        return int(saved[0].name) if saved else 0
 
     def is_evaluated(self, step: int) -> bool:
         """True where `metrics.jsonl` holds an evaluation of the state after `step` updates."""

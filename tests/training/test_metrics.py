@@ -63,7 +63,7 @@ def test_an_inactive_writer_touches_nothing(tmp_path):
 
 def test_an_inactive_progress_is_silent(capsys):
     progress = Progress(0, 10, interval=0.0, active=False)
-    progress.show({"loss": 1.0})
+    progress.show(1, {"loss": 1.0})
     progress.advance(1, 5)
     progress.say("line")
     progress.close()
@@ -181,3 +181,47 @@ def test_no_mfu_of_an_unknown_chip_or_model(clock, given):
     finish(throughput, clock, 1)
     found = throughput.report()
     assert "mfu" not in found and set(found) < set(MEASURED)
+
+
+@pytest.fixture
+def progress(monkeypatch):
+    """A Progress of ten steps with a line every 15 s, what it says, and its clock."""
+    said, now = [], [0.0]
+    monkeypatch.setattr("biobert_jax.training.metrics.time.monotonic", lambda: now[0])
+    progress = Progress(0, 10)
+    progress.say = said.append
+    return progress, said, now
+
+
+def test_the_first_line_has_a_rate(progress):
+    progress, said, now = progress
+    now[0] = 20.0
+    progress.advance(1, 500)  # compiled
+    now[0] = 60.0
+    progress.advance(2, 500)
+    assert said == [
+        "step 1/10  after 20 s, with compiling",
+        "step 2/10  12 tokens/s  0:05:20 left",
+    ]
+
+
+def test_a_loss_that_is_shown_again_has_its_step(progress):
+    progress, said, now = progress
+    for step in range(1, 5):
+        now[0] = 16.0 * step
+        if step == 3:
+            progress.show(2, {"loss": 8.25})
+        progress.advance(step, 160)
+    assert said[2:] == [
+        "step 3/10  loss 8.2500 (step 2)  10 tokens/s  0:01:52 left",
+        "step 4/10  loss 8.2500 (step 2)  10 tokens/s  0:01:36 left",
+    ]
+
+
+def test_the_last_step_has_a_loss(progress):
+    progress, said, now = progress
+    progress.advance(9, 1)
+    now[0] = 0.5
+    progress.advance(10, 100)
+    progress.show(10, {"loss": 2.0})
+    assert said == ["step 10/10  loss 2.0000  202 tokens/s"]

@@ -130,7 +130,7 @@ def test_cosine_and_wsd_are_optaxs_and_a_line():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"warmup_steps": 60}, "warmup_steps 60 is not below train.num_steps 50"),
+        ({"warmup_steps": 60}, "warmup_steps 60 is not below the run's 50 steps"),
         ({"warmup_fraction": 1.0}, r"warmup_fraction 1.0 \(50 steps\)"),
         ({"warmup_steps": -1}, "warmup_steps is -1"),
         ({"schedule": "constant", "end_fraction": 0.1}, "end_fraction is 0.1"),

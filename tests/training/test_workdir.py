@@ -12,7 +12,7 @@ from biobert_jax.config import DataConfig, MeshConfig, ModelConfig, PretrainConf
 from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
 from biobert_jax.training.step import TrainState
-from biobert_jax.training.workdir import Saver, claim_workdir, locked, resume
+from biobert_jax.training.workdir import Saver, changes_of, claim_workdir, locked, resume
 
 
 @pytest.fixture
@@ -44,6 +44,24 @@ def test_another_config_is_refused(workdir):
     ]:
         with pytest.raises(UserError, match=message):
             claim_workdir(workdir, dataclasses.replace(same, **changed), 4)
+
+
+def test_a_changed_length_is_said_and_kept(workdir):
+    def config(**train):
+        return PretrainConfig(data=DataConfig(dir="data"), train=TrainConfig(**train))
+
+    (workdir / "config.json").write_text(to_json(config(num_steps=8)))
+    said: list[str] = []
+    claim_workdir(workdir, config(num_steps=8), 8, say=said.append)
+    assert not said and changes_of(workdir) == []
+    claim_workdir(workdir, config(num_steps=6), 6, say=said.append)
+    claim_workdir(workdir, config(num_steps=6, log_every=3), 6, say=said.append)
+    (line,) = said
+    assert line.startswith("train.num_steps was 8, is 6: the schedule changes from step ")
+    assert [change["changed"] for change in changes_of(workdir)] == [
+        {"train.num_steps": {"was": 8, "is": 6}},
+        {"train.log_every": {"was": 10, "is": 3}},
+    ]
 
 
 def test_where_data_lie_and_how_it_is_computed_may_change(workdir):
