@@ -58,6 +58,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"biobert {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    parser.verbs = verbs.choices
     for name, module in VERBS.items():
         verb = verbs.add_parser(
             name,
@@ -126,9 +127,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         parser.print_help()
         raise SystemExit(0)
     if words[0] in VERBS:
-        (verbs,) = (a.choices for a in parser._actions if a.dest == "verb")  # noqa: SLF001
         if not {"-h", "--help"} & set(words):
-            verbs[words[0]].refuse_unknown_options(words[1:])
+            parser.verbs[words[0]].refuse_unknown_options(words[1:])
     elif words[0] not in parser.options():
         what = "option" if words[0].startswith("-") else "verb"
         known = list(VERBS) if what == "verb" else parser.options()

@@ -14,7 +14,13 @@ _PATH = re.compile("FILE|DIR|GLOB|CHECKPOINT|VOCAB")
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises a UsageError where argparse prints its usage and exits."""
+    """Raises a UsageError where argparse prints its usage and exits.
+
+    Attributes:
+      verbs: the parser of each verb, where there are any.
+    """
+
+    verbs: dict[str, "Parser"] = {}
 
     def error(self, message: str) -> NoReturn:
         """Raises `message`; of a single thing that is missing, with what it is."""
