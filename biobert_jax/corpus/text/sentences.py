@@ -8,7 +8,7 @@ that are an abbreviation, an initial, a number, a list mark or inside a bracket.
 import re
 
 # Part of the fingerprint of what was made with the rules: raise it when their answers change.
-RULES_VERSION = 2
+RULES_VERSION = 3
 
 # These never end a sentence: something always follows that belongs to them.
 _NEVER = frozenset(
@@ -21,24 +21,39 @@ _NEVER = frozenset(
 # Nor these, written so: titles ("30 ms. We" is none), and the words of journals' names.
 _NEVER_AS_WRITTEN = frozenset(
     """
-    Dr Drs Prof Mr Mrs Ms St Ste Mt Fr
-    Acad Acta Am Ann Anal Appl Arch Assoc Biochem Biochim Biol Biophys Br Chem Clin Commun Curr
-    Dev Dis Endocrinol Engl Entomol Environ Epidemiol Eur Exp Genet Hum Immunol Infect Int Intern
-    Lett Med Microbiol Mol Mutat Nat Natl Neurobiol Neurol Neurosci Nutr Oncol Opin Pathol Pharm
-    Pharmacol Phys Physiol Proc Psychiatr Psychol Radiol Res Rev Sci Soc Surg Ther Toxicol Virol
+    Dr Drs Prof Mr Mrs Ms St Sta Ste Mt Fr
+    Acad Acta Agric Am Ann Anal Appl Arch Assoc Biochem Biochim Biol Biophys Bot Br Bull Chem Clin
+    Commun Curr Dev Dis Endocrinol Engl Entomol Environ Epidemiol Eur Exp Genet Hum Immunol Infect
+    Int Intern Lett Med Microbiol Mol Mutat Nat Natl Neurobiol Neurol Neurosci Nutr Oncol Opin
+    Pathol Pharm Pharmacol Phys Physiol Proc Psychiatr Psychol Radiol Res Rev Sci Soc Surg Ther
+    Toxicol Virol
     """.split()
 )
 # These may: they do if a capitalised word follows, and not before a number or a bracket.
 _PERHAPS = frozenset(
     """
-    al etc sp spp inc ltd co corp jr sr dept univ resp
+    al etc sp spp inc ltd co corp jr sr dept univ resp lab labs
     i.v i.p i.m s.c p.o i.n i.d i.t i.c.v a.m p.m b.i.d t.i.d q.i.d b.d q.d o.d
     t.d.s q.d.s b.w w.t
     min max sec hr hrs wk wks mo yr yrs wt conc temp mol
     """.split()
 )
-# "No. 5", but "The answer is no. We ...".
-_BEFORE_NUMBER = frozenset("no nr art chap lot cat chr env mod ver ind".split())
+# "No. 5" and "Jan. 2001", but "The answer is no. We ...".
+_BEFORE_NUMBER = frozenset(
+    """
+    no nr art chap lot cat chr env mod ver ind ed ser
+    jan feb mar apr jun jul aug sep sept oct nov dec
+    """.split()
+)
+_NUMBER_WORDS = frozenset("No. Nos. Nr.".split())  # "Cat. No. 5"
+# What the name of an institute goes on after: "Univ. Osnabrueck", "SAS Inst. Inc.".
+_INSTITUTES = frozenset("Univ Hosp Inst Coll Dept Div Ctr".split())
+# Units in two parts: "37 deg. C", "at 45 deg. N", "120 mm. Hg".
+_UNITS = {
+    "deg": re.compile(r"(?:[CFKNSEW]|Celsius|Fahrenheit)\b"),
+    "mm": re.compile(r"(?:Hg|H2O)\b"),
+    "cm": re.compile(r"H2O\b"),
+}
 # The same of letters that are an initial when capital: "p. 12", "21% v. 40%", but "C. Smith".
 _SMALL_LETTERS = frozenset("c p v".split())
 _COMPANY = frozenset("ltd inc corp co kg llc gmbh".split())
@@ -223,7 +238,11 @@ def _is_end(text: str, start: int, match: re.Match[str]) -> bool:
     if small_word in _NEVER:  # In capitals it is more often an acronym: "with severe MR. We".
         return word.isupper() and not first.isdigit()
     if small_word in _BEFORE_NUMBER or word in _SMALL_LETTERS:
-        return not first.isdigit()
+        return not first.isdigit() and following not in _NUMBER_WORDS
+    if small_word in _UNITS and _UNITS[small_word].match(bare):
+        return False
+    if word in _INSTITUTES:
+        return _starts_sentence(bare)
     if small_word in _PERHAPS:
         return _ends_after_abbreviation(small_word, following)
     if _INITIAL.fullmatch(word):
