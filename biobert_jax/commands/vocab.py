@@ -25,8 +25,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from biobert_jax.commands.input_options import add_corpus_options, read_options
 from biobert_jax.commands.output_options import check_output
-from biobert_jax.commands.prepare import add_input_arguments, read_options
+from biobert_jax.corpus.formats import FORMATS
 from biobert_jax.errors import UserError
 
 KINDS = ("wordpiece", "sentencepiece")
@@ -36,7 +37,7 @@ SAMPLE_MB = {"wordpiece": 200, "sentencepiece": 50}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    add_input_arguments(parser)
+    add_corpus_options(parser)
     parser.add_argument(
         "--output", required=True, metavar="FILE", help="vocab.txt, or for SentencePiece a .model"
     )
@@ -67,7 +68,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains and writes the vocabulary, and prints how it fits held-out text."""
-    from biobert_jax.corpus.formats import FORMATS
     from biobert_jax.corpus.inputs import expand_inputs
     from biobert_jax.corpus.text.tokenization import load_tokenizer
     from biobert_jax.corpus.text.vocabulary import draw_sample

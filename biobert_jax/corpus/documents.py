@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from biobert_jax.corpus.options import option
 from biobert_jax.errors import UserError
 
 
@@ -42,16 +43,26 @@ class ReadOptions:
       licenses: only articles under one of these ("CC BY", "CC0"; PMC). Empty: all.
     """
 
-    titles: bool = True
-    section_labels: bool = False
-    other_abstracts: bool = False
-    captions: bool = False
-    languages: tuple[str, ...] = ()
-    publication_types: tuple[str, ...] = ()
-    exclude_publication_types: tuple[str, ...] = ()
+    titles: bool = option(True, "titles of articles (yes)", group="reading")
+    section_labels: bool = option(False, "keep labels and titles of sections", group="reading")
+    other_abstracts: bool = option(
+        False, "PubMed's OtherAbstract: mostly translations", group="reading"
+    )
+    captions: bool = option(False, "captions of figures and tables", group="reading")
+    languages: tuple[str, ...] = option(
+        (), "only records in these languages (all)", group="reading", metavar="eng[,fre]"
+    )
+    publication_types: tuple[str, ...] = option(
+        (), "only records with one of these (all)", group="reading", metavar="TYPE[,TYPE]"
+    )
+    exclude_publication_types: tuple[str, ...] = option(
+        (), "no record with one of these", group="reading", metavar="TYPE[,TYPE]"
+    )
     first_year: int = 0
     last_year: int = 0
-    licenses: tuple[str, ...] = ()
+    licenses: tuple[str, ...] = option(
+        (), "PMC: only these, such as 'CC0,CC BY' (all)", group="reading", metavar="NAME[,NAME]"
+    )
 
 
 # Records a block: what a share of a file is counted in.

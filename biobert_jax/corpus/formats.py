@@ -1,9 +1,13 @@
-"""The formats of raw corpora that are read, listed once; the readers are in `corpus.readers`.
+"""The formats of raw corpora and of prepared records, listed once.
 
 Nothing is imported here, so that the command line can name them all at no cost.
 """
 
 from dataclasses import dataclass
+
+# What prepared records hold: see `dataset.records.RecordFormat`.
+RECORD_FORMATS = ("packed", "bert")
+OBJECTIVES = ("mlm", "mlm_nsp")
 
 YEARS = ("first_year", "last_year")
 

@@ -12,8 +12,9 @@ from etils import epath
 
 from biobert_jax.corpus.dataset import fields
 from biobert_jax.corpus.dataset.fields import check_fields
-from biobert_jax.corpus.dataset.records import OBJECTIVES, RECORD_FORMATS, RecordFormat
+from biobert_jax.corpus.dataset.records import RecordFormat
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
+from biobert_jax.corpus.formats import OBJECTIVES, RECORD_FORMATS
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
 

@@ -14,9 +14,6 @@ import numpy as np
 from biobert_jax.corpus.dataset.tfrecord import encode_entry, encode_example
 from biobert_jax.corpus.rows.pair_packing import max_pairs
 
-RECORD_FORMATS = ("packed", "bert")
-OBJECTIVES = ("mlm", "mlm_nsp")
-
 
 class Feature(NamedTuple):
     """An array of a record: `size` numbers of a type."""

@@ -1,20 +1,22 @@
-"""What decides a data set's content: the arguments of `biobert prepare`, checked."""
+"""What decides a data set's content: the arguments of `biobert prepare`, checked.
+
+The command line builds its options from here at every start: nothing heavy is imported at the top.
+"""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
-from biobert_jax.corpus.dataset.manifest import FORMAT_VERSION
-from biobert_jax.corpus.dataset.records import OBJECTIVES, RECORD_FORMATS, RecordFormat
 from biobert_jax.corpus.documents import ReadOptions
-from biobert_jax.corpus.formats import FORMATS
-from biobert_jax.corpus.pipeline.tasks import file_states
-from biobert_jax.corpus.rows.masked_pairs import max_predictions_for
-from biobert_jax.corpus.text.splitters import splitter_id
-from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
+from biobert_jax.corpus.formats import FORMATS, OBJECTIVES, RECORD_FORMATS
+from biobert_jax.corpus.options import OPTION, option
 from biobert_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from biobert_jax.corpus.dataset.records import RecordFormat
+    from biobert_jax.corpus.text.tokenization import Tokenizer
 
 _LOWER_CASE = {"auto": None, "yes": True, "no": False}
 _OF_PAIRS = ("sentence_splitter", "short_seq_prob", "dupe_factor")
@@ -27,12 +29,12 @@ class PrepareArguments:
 
     Attributes:
       inputs: files, in a fixed order, as `expand_inputs` gives them.
-      format: a key of `readers.READERS`.
+      format: a key of `formats.FORMATS`.
       vocab: path of the vocabulary.
       do_lower_case: "auto" as the vocabulary's own files and pieces say; "yes", "no" whatever
         they say.
       options: what to read of the files.
-      objective: "mlm" or "mlm_nsp".
+      objective: "mlm" or "mlm_nsp"; "" becomes the one that goes with `record_format`.
       record_format: "packed" or "bert", which is always "mlm_nsp".
       max_seq_length: positions a row.
       sentence_splitter: see `splitters.load_splitter`; used where rows hold sentence pairs.
@@ -40,7 +42,7 @@ class PrepareArguments:
       dupe_factor: times that the pairs of a document are made; 0: 10 in google's format, whose
         masks are made once and for all, else 1.
       masked_lm_prob, max_predictions, whole_word_mask: the masks of google's format;
-        `max_predictions` 0: the length times the probability.
+        `max_predictions` 0: the length times the probability, rounded up.
       duplicates: "drop" leaves out documents whose text is that of an earlier one; "keep".
       near_duplicates: leaves out documents about that similar to an earlier one, too (Jaccard
         similarity of word 5-grams); 0: off.
@@ -55,31 +57,90 @@ class PrepareArguments:
     inputs: tuple[str, ...]
     format: str
     vocab: str
-    do_lower_case: str = "auto"
+    do_lower_case: str = option(
+        "auto",
+        "auto: as the tokenizer files beside the vocabulary say, else as its pieces do "
+        "(%(default)s)",
+        group="rows",
+        choices=tuple(_LOWER_CASE),
+    )
     options: ReadOptions = ReadOptions()
-    objective: str = "mlm"
-    record_format: str = "packed"
-    max_seq_length: int = 512
-    sentence_splitter: str = "rules"
-    short_seq_prob: float = 0.1
-    dupe_factor: int = 0
-    masked_lm_prob: float = 0.15
-    max_predictions: int = 0
-    whole_word_mask: bool = False
-    duplicates: str = "drop"
-    near_duplicates: float = 0.0
-    min_words: int = 0
-    shards: int = 0
-    held_out: float = 0.0
-    seed: int = 0
-    on_error: str = "skip"
+    objective: str = option(
+        "",
+        "mlm_nsp: sentence pairs with next-sentence labels (mlm; of google's records mlm_nsp)",
+        group="rows",
+        choices=OBJECTIVES,
+    )
+    record_format: str = option(
+        "packed",
+        "packed: several sequences a row, masked anew at every step; bert: google's records, one "
+        "pair a row, masked once (%(default)s)",
+        group="rows",
+        choices=RECORD_FORMATS,
+    )
+    max_seq_length: int = option(512, "positions a row (%(default)s)", group="rows")
+    sentence_splitter: str = option(
+        "rules",
+        "for pairs: rules, blingfire, syntok, pysbd, none or package.module:function (%(default)s)",
+        group="rows",
+        metavar="NAME",
+    )
+    short_seq_prob: float = option(0.1, "pairs: share of shorter ones (%(default)s)", group="rows")
+    dupe_factor: int = option(
+        0,
+        "pairs: times each document is gone through, with other draws (10 with bert, else 1)",
+        group="rows",
+    )
+    masked_lm_prob: float = option(0.15, "bert: share of masked tokens (%(default)s)", group="rows")
+    max_predictions: int = option(
+        0,
+        "bert: masked tokens a row, run_pretraining.py's --max_predictions_per_seq (length * "
+        "share, rounded up: 20 at 128, 77 at 512)",
+        group="rows",
+    )
+    whole_word_mask: bool = option(False, "bert: mask whole words", group="rows")
+    duplicates: str = option(
+        "drop",
+        "documents whose text has come before (%(default)s); where they are kept, the held-out "
+        "share is chosen by their text, so that copies are on one side",
+        group="documents",
+        choices=("drop", "keep"),
+    )
+    near_duplicates: float = option(
+        0.0,
+        "drop documents about so similar to an earlier one, such as 0.8 (off)",
+        group="documents",
+        metavar="SIMILARITY",
+    )
+    min_words: int = option(0, "shortest document (%(default)s)", group="documents")
+    shards: int = option(0, "training shards (by size)", group="rows")
+    held_out: float = option(
+        0.01,
+        "share of documents kept for evaluation, chosen by a hash of their ids (%(default)s); none "
+        "has the text of a training one, and near twins of training ones are counted: "
+        "--near_duplicates leaves them out",
+        group="documents",
+        metavar="SHARE",
+    )
+    seed: int = option(0, "of the shuffle and of pairs (%(default)s)", group="the run")
+    on_error: str = option(
+        "skip",
+        "skip: a bad file, line or member is left out and named; fail: it stops the run "
+        "(%(default)s)",
+        group="the run",
+        choices=("skip", "fail"),
+    )
 
     def __post_init__(self):
-        _choice("--do_lower_case", self.do_lower_case, tuple(_LOWER_CASE))
-        _choice("--objective", self.objective, OBJECTIVES)
-        _choice("--record_format", self.record_format, RECORD_FORMATS)
-        _choice("--duplicates", self.duplicates, ("drop", "keep"))
-        _choice("--on_error", self.on_error, ("skip", "fail"))
+        if not self.objective:
+            default = "mlm_nsp" if self.record_format == "bert" else "mlm"
+            object.__setattr__(self, "objective", default)
+        for field in fields(self):
+            known = field.metadata.get(OPTION, {}).get("choices")
+            if known and getattr(self, field.name) not in known:
+                raise UserError(
+                    f"--{field.name} {getattr(self, field.name)}: use one of {', '.join(known)}"
+                )
         if self.record_format == "bert" and self.objective != "mlm_nsp":
             raise UserError("--record_format bert holds sentence pairs: use --objective mlm_nsp")
         if not 8 <= self.max_seq_length <= 65536:
@@ -115,8 +176,10 @@ class PrepareArguments:
                 if not is_used and getattr(self, name) != getattr(type(self), name):
                     raise UserError(f"--{name} is for {remedy} with it, or leave it out")
 
-    def load_tokenizer(self) -> Tokenizer:
+    def load_tokenizer(self) -> "Tokenizer":
         """The vocabulary's tokenizer."""
+        from biobert_jax.corpus.text.tokenization import load_tokenizer
+
         return load_tokenizer(self.vocab, do_lower_case=_LOWER_CASE[self.do_lower_case])
 
     @property
@@ -129,8 +192,11 @@ class PrepareArguments:
         """The dupe factor in force."""
         return self.dupe_factor or (10 if self.record_format == "bert" else 1)
 
-    def format_of_records(self, vocab_size: int) -> RecordFormat:
+    def format_of_records(self, vocab_size: int) -> "RecordFormat":
         """The kind of records that these arguments ask for."""
+        from biobert_jax.corpus.dataset.records import RecordFormat
+        from biobert_jax.corpus.rows.masked_pairs import max_predictions_for
+
         predictions = 0
         if self.record_format == "bert":
             predictions = self.max_predictions or max_predictions_for(
@@ -141,26 +207,28 @@ class PrepareArguments:
         )
 
 
-def _choice(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise UserError(f"{option} {value}: use one of {', '.join(known)}")
-
-
 def input_sizes(paths: Sequence[str]) -> list[int]:
     """Sizes of files in bytes, as stored."""
+    from biobert_jax.corpus.pipeline.tasks import file_states
+
     return [size for size, _ in file_states(paths)]
 
 
-def fingerprint(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:
+def fingerprint(arguments: PrepareArguments, tokenizer: "Tokenizer") -> str:
     """A hash of all that decides the content: arguments, vocabulary, files and their sizes."""
     return _hash([work_claim(arguments, tokenizer), input_sizes(arguments.inputs)])
 
 
-def work_claim(arguments: PrepareArguments, tokenizer: Tokenizer) -> str:
+def work_claim(arguments: PrepareArguments, tokenizer: "Tokenizer") -> str:
     """As `fingerprint`, without the sizes: an unfinished run goes on when a file was mended."""
+    from biobert_jax.corpus.dataset.manifest import FORMAT_VERSION
+    from biobert_jax.corpus.text.splitters import splitter_id
+
     deciding = asdict(arguments)
     for name in ("vocab", "do_lower_case", "on_error"):
         del deciding[name]
+    # What 0 stands for was another number once.
+    deciding["max_predictions"] = arguments.format_of_records(0).max_predictions
     return _hash(
         {
             **deciding,
