@@ -35,7 +35,7 @@ def run(capsys):
         (["xyz"], "no verb xyz: known: prepare, "),
         (["--versio"], "did you mean --version?"),
         (["--input", "x", "predict"], "no option --input"),
-        (["prepare"], "needs --input GLOB, --format, --vocab FILE, --output DIR"),
+        (["prepare"], "needs --input GLOB[,GLOB], --format, --vocab FILE, --output DIR"),
         (PREPARE[:-2], "needs --output DIR (the data set's folder)"),
         (["prepare", "--inptu", "x"], "no option --inptu: did you mean --input?"),
         ([*PREPARE, "--max_seq_len", "9"], "no option --max_seq_len: did you mean --max_seq_len"),
