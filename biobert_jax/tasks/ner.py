@@ -22,7 +22,7 @@ from biobert_jax.files import try_to_write, write_text_atomically
 from biobert_jax.model.kernel_checks import check_kernels
 from biobert_jax.scoring import conlleval
 from biobert_jax.tasks.labels import UNTYPED, label_set, types_of, with_type
-from biobert_jax.tasks.model_card import ner_model_card
+from biobert_jax.tasks.model_card import Training, ner_model_card
 from biobert_jax.tasks.ner_features import NerRows, encode_words, pack_sentences
 from biobert_jax.tasks.ner_files import Sentence, read_sentences, write_predictions
 from biobert_jax.tasks.ner_model import (
@@ -170,7 +170,8 @@ def finetune_ner(
     # The result: the test file's scores, predictions and a model card.
     predicted = tag(state.params, test)
     scores = conlleval.score([s.labels for s in test], predicted)
-    write_results(workdir, config, checkpoint, test, predicted, scores)
+    training = Training(len(train), len(rows.input_ids), num_steps, labels)
+    write_results(workdir, config, checkpoint, training, test, predicted, scores)
     return scores
 
 
@@ -178,6 +179,7 @@ def write_results(
     workdir: Path,
     config: NerConfig,
     checkpoint: Checkpoint,
+    training: Training,
     test: Sequence[Sentence],
     predicted: Sequence[Sequence[str]],
     scores: conlleval.Scores,
@@ -186,7 +188,8 @@ def write_results(
     write_predictions(workdir / PREDICTIONS, test, predicted)
     content = {"test": scores.to_dict(), "file": config.data.test, "sentences": len(test)}
     write_text_atomically(workdir / SCORES, json.dumps(content, indent=2) + "\n")
-    card = ner_model_card(config, checkpoint, scores, len(test), changes_of(workdir))
+    changes = changes_of(workdir)
+    card = ner_model_card(config, checkpoint, training, scores, len(test), changes)
     write_text_atomically(workdir / MODEL_CARD, card)
 
 
