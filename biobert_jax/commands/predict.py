@@ -28,7 +28,7 @@ from pathlib import Path
 from biobert_jax.commands.input_options import add_input
 from biobert_jax.commands.output_options import check_output, is_same_file
 from biobert_jax.commands.progress import counted
-from biobert_jax.errors import Interrupted, UserError
+from biobert_jax.errors import Interrupted, UserError, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -136,4 +136,4 @@ def _tell(reading, count: _Count) -> int:
 
 
 def _say(line: str) -> None:
-    print(" ".join(line.split()), file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)

@@ -19,6 +19,8 @@ from biobert_jax.predict.annotations import RawDocument
 INPUT_FORMATS = ("text", "jsonl")
 
 _MAX_NAMED = 10  # faults and repeated ids that are told one by one
+# Ids that later ones are compared with: some 150 MB.
+_MAX_IDS = 1_000_000
 
 
 @dataclass
@@ -74,15 +76,23 @@ def read_documents(
             raise fault
         reading.leave_out(fault)
 
-    places: dict[str, str] = {}  # of ids
-    for path, name in zip(paths, document_names(paths), strict=True):
+    places: dict[int, tuple[int, int]] = {}  # of ids, by their hashes: number of file and line
+    for file, (path, name) in enumerate(zip(paths, document_names(paths), strict=True)):
         try:
-            for place, document in read_file(path, format, name=name, bad_line=handle):
-                first = places.setdefault(document.id, place)
-                if first is not place:
+            for line, document in read_file(path, format, name=name, bad_line=handle):
+                first = places.get(hash(document.id))
+                if first is not None:
                     reading.repeated += 1
                     if reading.repeated <= _MAX_NAMED:
-                        say(f"warning: {place}: the id {document.id!r} stands at {first} already")
+                        before = _place(paths[first[0]], first[1])
+                        say(
+                            f"warning: {_place(path, line)}: the id {document.id!r} stands at "
+                            f"{before} already"
+                        )
+                elif len(places) < _MAX_IDS:
+                    places[hash(document.id)] = (file, line)
+                    if len(places) == _MAX_IDS:
+                        say(f"from here on ids are compared with those of {_MAX_IDS:,} documents")
                 yield document
         except CorpusFileError as error:
             handle(error)
@@ -95,8 +105,8 @@ def read_file(
     *,
     name: str = "",
     bad_line: Callable[[UserError], None] | None = None,
-) -> Iterator[tuple[str, RawDocument]]:
-    """Yields (place, document): the whole of a text file, or each line of JSON lines.
+) -> Iterator[tuple[int, RawDocument]]:
+    """Yields (line, document): the whole of a text file as line 0, or each line of JSON lines.
 
     Args:
       format: one of `INPUT_FORMATS`; "" goes by the name (`.jsonl`, `.jsonl.gz`, else text).
@@ -112,7 +122,7 @@ def read_file(
     name = name or document_names([path])[0]
     expected = Expected(format or format_of(path), "--input_format", INPUT_FORMATS)
     if expected.format == "text":
-        yield path, RawDocument(name, read_text(path, expected=expected))
+        yield 0, RawDocument(name, read_text(path, expected=expected))
         return
     if not _is_stream(path):
         # A fault in the packing shows at the end, and what came before it may be wrong.
@@ -132,7 +142,7 @@ def read_file(
                 raise fault from error
             bad_line(fault)
             continue
-        yield f"{path}:{number}", RawDocument(id_ or f"{name}:{number}", text)
+        yield number, RawDocument(id_ or f"{name}:{number}", text)
 
 
 def format_of(path: str | os.PathLike) -> str:
@@ -153,6 +163,10 @@ def document_names(paths: Sequence[str]) -> list[str]:
         names = {path: file.relative_to(common).as_posix() for path, file in files.items()}
     # A name need not be UTF-8, which ids are.
     return [os.fsencode(names.get(path, "stdin")).decode("utf-8", "replace") for path in paths]
+
+
+def _place(path: str, line: int) -> str:
+    return f"{path}:{line}" if line else path
 
 
 def _is_stream(path: str) -> bool:

@@ -1,6 +1,5 @@
 """Tags raw text with a fine-tuned checkpoint."""
 
-import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +21,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 # Compiled when they are first needed: a single note is one row, and most sentences are short.
 _BATCH_SIZES = (1, 8)
 _ROW_LENGTHS = (128,)
+# Text of the documents that are tagged together, in characters: bounds memory where they are long.
+_BLOCK_CHARACTERS = 1 << 20
 
 
 class EntityTagger:
@@ -61,7 +62,8 @@ class EntityTagger:
     ) -> Iterator[AnnotatedDocument]:
         """Yields each document with its entities, in order.
 
-        Documents are taken `at_a_time` so that rows are packed full; memory is bounded by these.
+        Documents are taken `at_a_time`, fewer where they are long, so that rows are packed full;
+        memory is bounded by these.
 
         Args:
           documents: texts, or texts with ids; the id of a text alone is its place, from "0" on.
@@ -75,7 +77,15 @@ class EntityTagger:
     def _tag_blocks(
         self, documents: Iterator[RawDocument], at_a_time: int
     ) -> Iterator[AnnotatedDocument]:
-        while block := list(itertools.islice(documents, at_a_time)):
+        block: list[RawDocument] = []
+        characters = 0
+        for document in documents:
+            block.append(document)
+            characters += len(document.text)
+            if len(block) == at_a_time or characters >= _BLOCK_CHARACTERS:
+                yield from self._tag_block(block)
+                block, characters = [], 0
+        if block:
             yield from self._tag_block(block)
 
     def label_words(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:

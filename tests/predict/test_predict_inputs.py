@@ -8,6 +8,7 @@ import os
 import pytest
 
 from biobert_jax.errors import UserError
+from biobert_jax.predict import inputs
 from biobert_jax.predict.annotations import RawDocument, as_documents
 from biobert_jax.predict.inputs import Reading, document_names, read_documents
 
@@ -126,6 +127,15 @@ def test_two_documents_never_share_an_id_silently(tmp_path):
     assert [d.id for d in documents] == ["1", "a.jsonl", "1", "b.jsonl"]
     assert reading.repeated == 1
     assert said == [f"warning: {paths[1]}:1: the id '1' stands at {paths[0]}:1 already"]
+
+
+def test_ids_that_are_compared_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "_MAX_IDS", 2)
+    lines = "".join(json.dumps({"id": id_, "text": ""}) + "\n" for id_ in "abcca")
+    said, reading = [], Reading()
+    assert len(read(tmp_path, lines, say=said.append, reading=reading)) == 5
+    assert reading.repeated == 1 and "x.jsonl:5: the id 'a' stands at" in said[1]
+    assert said[0] == "from here on ids are compared with those of 2 documents"
 
 
 def test_texts_from_python():
