@@ -56,8 +56,7 @@ def expand_inputs(entries: Sequence[str], suffixes: Sequence[str] = ("",)) -> tu
             folders[folder] = os.path.realpath(folder or ".")
         return os.path.join(folders[folder], name)
 
-    parts = itertools.chain.from_iterable(map(_split, entries))
-    found = itertools.chain.from_iterable(_files(part, suffixes) for part in parts)
+    found = itertools.chain.from_iterable(_entry_files(entry, suffixes) for entry in entries)
     files = tuple(dict.fromkeys(map(resolved, found)))
     if not files:
         raise UserError("--input is empty: give a file, a folder or a pattern")
@@ -110,6 +109,16 @@ def _split(entry: str) -> Iterator[str]:
         if name:
             yield name
         first = last
+
+
+def _entry_files(entry: str, suffixes: Sequence[str]) -> Iterator[str]:
+    for part in _split(entry):
+        try:
+            yield from _files(part, suffixes)
+        except UserError:
+            if _reads_as_text(entry):  # of which the part before a comma is a part
+                raise UserError(f"--input: {_absence(entry)}") from None
+            raise
 
 
 def _files(part: str, suffixes: Sequence[str]) -> Iterator[str]:
@@ -196,7 +205,7 @@ def _remote(pattern: str) -> list[str]:
 
 
 def _absence(name: str) -> str:
-    if len(name.split()) > 3 and "/" not in name:
+    if _reads_as_text(name):
         return f"no such file: {name} (a text itself goes in by a pipe: echo '...' | ... --input -)"
     folder, last = os.path.split(name)
     names: list[str] = []
@@ -205,6 +214,10 @@ def _absence(name: str) -> str:
     near = difflib.get_close_matches(last, names, n=1)
     hint = f" (did you mean {os.path.join(folder, near[0])}?)" if near else ""
     return f"no such file: {name}{hint}"
+
+
+def _reads_as_text(name: str) -> bool:
+    return len(name.split()) > 3 and not set("/*@") & set(name)
 
 
 def _is_stream(path: str) -> bool:

@@ -137,6 +137,7 @@ def test_an_output_is_never_an_input_nor_another_output(predict, notes):
         (["--input", "NOTES/a.txt", "--output", "NOTES/a.txt/x.jsonl"], "cannot be written"),
         (["--input", "NOTES/a.txt", "--output", f"NOTES/{'x' * 300}.jsonl"], "cannot be written"),
         (["--input", "NOTES/none.txt"], "no such file"),
+        (["--input", "Aspirin may, I think, help."], "echo '...' | ... --input -"),
         (["--input", "Aspirin may worsen ulcers."], "echo '...' | ... --input -"),
         (["--input", "NOTES/a.txt", "--batch_size", "0"], "give a number above 0"),
     ],
