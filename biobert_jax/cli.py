@@ -23,6 +23,7 @@ from biobert_jax.commands import (
 )
 from biobert_jax.commands.input_options import refuse_stray_words
 from biobert_jax.commands.parser import Parser, did_you_mean
+from biobert_jax.environment import quiet_libraries
 from biobert_jax.errors import (
     EXIT_BROKEN_PIPE,
     Interrupted,
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     What a user can mend is one line on standard error, without a traceback.
     """
-    _quiet_libraries()
+    quiet_libraries()
     # A character that a terminal cannot show is no reason to stop.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -151,13 +152,6 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     if getattr(args, "runner", "") != "beam":
         args.parser.refuse_remote_paths(args)
     return args
-
-
-def _quiet_libraries() -> None:
-    # TensorFlow and XLA greet with pages of notes; a user who wants them sets the variable.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # With oneDNN it greets whatever the level; nothing of ours computes with TensorFlow.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 def _what_needs_less(args: argparse.Namespace) -> str:

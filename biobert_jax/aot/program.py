@@ -104,7 +104,7 @@ def make_program(
     """The step of a config on a topology.
 
     Rows are as data.dir's manifest says, where there is one, else packed rows without sentence
-    pairs, of `max_seq_length`, by default 512.
+    pairs, of `max_seq_length`, by default 512 or the model's positions.
 
     Args:
       rows_per_chip: instead of data.batch_size, which counts the rows of all chips.
@@ -112,7 +112,8 @@ def make_program(
     Raises:
       UserError: no data set at data.dir; rows longer than the model's positions.
     """
-    format = RecordFormat("packed", "mlm", DEFAULT_LENGTH, DEFAULT_VOCAB_SIZE)
+    length = min(DEFAULT_LENGTH, config.model.max_position_embeddings)
+    format = RecordFormat("packed", "mlm", length, DEFAULT_VOCAB_SIZE)
     folder = config.data.dir or (config.data.phases[-1].dir if config.data.phases else "")
     if folder:
         format = open_prepared(folder).format
@@ -123,9 +124,10 @@ def make_program(
         model = dataclasses.replace(model, vocab_size=format.vocab_size)
     format = dataclasses.replace(format, vocab_size=model.vocab_size)
     if format.max_seq_length > model.max_position_embeddings:
+        rows = folder if max_seq_length is None else "--max_seq_length"
         raise UserError(
-            f"--max_seq_length {format.max_seq_length} is over model.max_position_embeddings "
-            f"{model.max_position_embeddings}: lower it, or raise the other"
+            f"{rows}: rows of {format.max_seq_length} are over model.max_position_embeddings "
+            f"{model.max_position_embeddings}: make them shorter, or raise that"
         )
     batch_size = config.data.phases[-1].batch_size if config.data.phases else config.data.batch_size
     if rows_per_chip is not None:

@@ -151,7 +151,7 @@ def test_a_batch_that_cannot_be_dealt_out_is_refused():
 
 @pytest.mark.tpu_aot
 def test_rows_longer_than_the_model_are_refused():
-    with pytest.raises(UserError, match="--max_seq_length 1024"):
+    with pytest.raises(UserError, match="--max_seq_length: rows of 1024"):
         make_program(mini(), describe("v5e:2x4"), max_seq_length=1024)
 
 

@@ -1,0 +1,59 @@
+"""What other libraries are told before they are imported."""
+
+import os
+
+import pytest
+
+from biobert_jax import environment
+
+
+def pci(folder, *chips):
+    for number, (vendor, device) in enumerate(chips):
+        (folder / str(number)).mkdir()
+        (folder / str(number) / "vendor").write_text(vendor + "\n")
+        (folder / str(number) / "device").write_text(device + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "chips, found",
+    [
+        ([], False),
+        ([("0x8086", "0x1237"), ("0x1ae0", "0x0042")], False),  # Intel, and Google's network card
+        ([("0x1ae0", "0x0042"), ("0x1ae0", "0x0063")], True),  # TPU v5e
+    ],
+)
+def test_tpus_are_found_on_the_bus(tmp_path, chips, found):
+    assert environment.has_tpu(pci(tmp_path, *chips)) is found
+
+
+@pytest.fixture
+def variables(monkeypatch):
+    monkeypatch.setattr(os, "environ", {})
+    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: name == "libtpu")
+    return os.environ
+
+
+def test_libtpu_without_a_tpu_is_not_started(variables, monkeypatch):
+    monkeypatch.setattr(environment, "has_tpu", lambda: False)
+    monkeypatch.setattr(environment.Path, "exists", lambda path: False)
+    environment.quiet_libraries()
+    assert variables["JAX_PLATFORMS"] == "cpu"
+
+
+def test_a_gpu_or_a_tpu_beside_it_is_found_by_jax(variables, monkeypatch):
+    monkeypatch.setattr(environment, "has_tpu", lambda: False)
+    monkeypatch.setattr(environment.Path, "exists", lambda path: True)
+    environment.quiet_libraries()
+    assert "JAX_PLATFORMS" not in variables and variables["TPU_SKIP_MDS_QUERY"] == "1"
+    variables.clear()
+    monkeypatch.setattr(environment, "has_tpu", lambda: True)
+    environment.quiet_libraries()
+    assert not any(name.startswith(("JAX", "TPU")) for name in variables)
+
+
+def test_what_the_user_says_stands(variables, monkeypatch):
+    monkeypatch.setattr(environment, "has_tpu", lambda: False)
+    variables.update(JAX_PLATFORMS="tpu,cpu", TF_CPP_MIN_LOG_LEVEL="0")
+    environment.quiet_libraries()
+    assert variables["JAX_PLATFORMS"] == "tpu,cpu" and variables["TF_CPP_MIN_LOG_LEVEL"] == "0"
