@@ -98,6 +98,13 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
             f"held-out documents with a near twin in training: about {twins:,} of {held_out:,} "
             "(--near_duplicates 0.8 leaves such out)"
         )
+    if alone := manifest.statistics.get("documents_alone", 0):
+        print(
+            f"warning: of {alone:,} of {manifest.num_documents:,} documents, alone in their part "
+            "of the input, all random next sentences come from the same document, and teach "
+            "nothing: give more documents, in text with blank lines between them",
+            file=sys.stderr,
+        )
     reasons = list(manifest.failed.values())
     for reason in reasons[:MAX_NAMED]:
         print(printable(f"error: left out: {reason}"), file=sys.stderr)

@@ -96,6 +96,42 @@ def test_a_bad_line_is_left_out_and_named_or_stops_the_run(fails, vocab, tmp_pat
     assert json.loads((tmp_path / "out/manifest.json").read_text())["num_documents"] == 41
 
 
+def test_pairs_of_a_single_document_are_warned_of(vocab, tmp_path, capsys):
+    path = tmp_path / "one.txt"
+    path.write_text("First sentence here.\nSecond sentence follows.\n")
+    pairs = ["--objective", "mlm_nsp", "--held_out", "0"]
+
+    def warning(name):
+        command = prepare(path, vocab, tmp_path / name, "text", *pairs)
+        assert cli.main([str(word) for word in command]) == 0
+        lines = capsys.readouterr().err.splitlines()
+        return [line for line in lines if line.startswith("warning: ")]
+
+    (line,) = warning("one")
+    assert "of 1 of 1 documents" in line and "come from the same document" in line
+    path.write_text(path.read_text() + "\nThe heart pumps blood.\n")
+    assert not warning("two")
+
+
+def test_a_file_too_large_for_the_memory_is_named_and_the_others_are_read(
+    fails, vocab, good, tmp_path, monkeypatch
+):
+    from biobert_jax.corpus.pipeline import encode
+
+    original = encode.open_documents
+
+    def reading(path, *arguments, **options):
+        if path.endswith("huge.txt"):
+            raise MemoryError
+        yield from original(path, *arguments, **options)
+
+    (tmp_path / "huge.txt").write_text("Huge.")
+    monkeypatch.setattr(encode, "open_documents", reading)
+    line = fails(prepare(f"{tmp_path / 'huge.txt'},{good}", vocab, tmp_path / "out"))
+    assert "huge.txt: too large for this machine's memory" in line
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["num_documents"] == 41
+
+
 def test_another_format_is_refused_by_name(fails, vocab, corpus, tmp_path):
     xml = corpus / "abstracts.xml"
     for format, reason in (("text", "use --format pubmed"), ("jsonl", "use --format pubmed")):

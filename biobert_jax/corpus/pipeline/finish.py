@@ -44,10 +44,11 @@ def count_documents(
 ) -> dict[str, Any]:
     """Counts of the documents kept, their `document_tokens` histogram, and `dropped` by reason.
 
-    `held_out_near_twins` are held-out documents about the same as a training one.
+    `held_out_near_twins` are held-out documents about the same as a training one; `alone` counts
+    documents that are the only ones of their task and split, to which sentence pairs find no other.
     """
     names = ("words", "tokens", "unknown", "sentences")
-    counts = dict.fromkeys(("documents", "held_out_documents", *names), 0)
+    counts = dict.fromkeys(("documents", "held_out_documents", "alone", *names), 0)
     dropped: Counter[str] = Counter()
     lengths = Histogram()
     for task, verdict, result in zip(tasks, verdicts, encoded, strict=True):
@@ -59,6 +60,7 @@ def count_documents(
         kept = index[verdict == KEPT]
         counts["documents"] += len(kept)
         counts["held_out_documents"] += int(kept["held_out"].sum())
+        counts["alone"] += int(np.count_nonzero(np.bincount(kept["held_out"].astype(int)) == 1))
         for name in names:
             counts[name] += int(kept[name].sum(dtype=np.int64))
         lengths.add_all(kept["tokens"])
@@ -94,6 +96,7 @@ def build_manifest(
         return dict(sorted(histogram.counts.items(), key=lambda item: int(item[0])))
 
     format = arguments.format_of_records(tokenizer.vocab_size)
+    alone = counts["alone"] if arguments.needs_sentences else 0
     return Manifest(
         num_documents=counts["documents"],
         num_sequences=total("sequences"),
@@ -109,6 +112,7 @@ def build_manifest(
             "bytes_of_text_read": sum(result["bytes"] for result in encoded),
             "held_out_documents": counts["held_out_documents"],
             "held_out_near_twins": counts["held_out_near_twins"],
+            **({"documents_alone": alone} if alone else {}),
             "words": counts["words"],
             "unknown_tokens": counts["unknown"],
             "sentences": counts["sentences"],
