@@ -53,6 +53,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="beam: Apache Beam, whose own options follow after --: ... -- --runner=DataflowRunner "
         "--project=P --region=R --temp_location=gs://B/tmp (%(default)s)",
     )
+    running.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="read a sample, say what the run would take (rows, disk, time), and write nothing",
+    )
+    running.add_argument(
+        "--check_space",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="estimate the disk needed by a large corpus, and refuse what does not fit (yes)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,12 +87,20 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
         options=read_options(args),
         **field_values(args, PrepareArguments),
     )
+    if args.dry_run:
+        _dry_run(arguments, args)
+        return 0
     if args.runner == "beam":
         manifest = _beam()(arguments, args.output, args.passed_on, notice=_notice)
     else:
         with StageProgress() as progress:
             manifest = prepare(
-                arguments, args.output, workers=args.workers, progress=progress, notice=_notice
+                arguments,
+                args.output,
+                workers=args.workers,
+                progress=progress,
+                notice=_notice,
+                needs_space=args.check_space,
             )
     dropped = ", ".join(f"{count:,} {name}" for name, count in manifest.dropped.items())
     print(
@@ -112,6 +131,27 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
         more = f"{len(reasons) - MAX_NAMED:,} more, all in {args.output}/manifest.json"
         print(printable(f"error: left out: {more}"), file=sys.stderr)
     return 1 if manifest.failed else 0
+
+
+def _dry_run(arguments, args: argparse.Namespace) -> None:
+    """Prints what a sample says of the run; an error where the disk is too small."""
+    from biobert_jax.corpus.pipeline import estimate
+
+    found = estimate.estimate(arguments, arguments.load_tokenizer(), args.workers)
+    size = estimate.size
+    rate = found.input_bytes / found.cpu_seconds
+    print(
+        f"input: {found.files:,} files, {size(found.input_bytes)}, in {found.tasks:,} tasks\n"
+        f"about {found.documents:,} documents, {found.tokens:,} tokens, {found.rows:,} rows of "
+        f"{arguments.max_seq_length}, duplicates counted in\n"
+        f"disk: about {size(found.output_bytes)} for the data set, {size(found.disk_bytes)} while "
+        f"it is made\n"
+        f"time: about {estimate.duration(found.cpu_seconds / args.workers)} with {args.workers} "
+        f"workers, by {size(rate)} of input a second and core on a sample of "
+        f"{size(found.sample_bytes)} of text; nothing is written"
+    )
+    if args.check_space and "://" not in args.output:
+        estimate.check_space(found.disk_bytes, args.output)
 
 
 def _notice(line: str) -> None:

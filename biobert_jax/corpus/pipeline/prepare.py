@@ -13,8 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from biobert_jax.corpus.dataset.manifest import SPLITS, Manifest
-from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint, work_claim
+from biobert_jax.corpus.pipeline.arguments import (
+    PrepareArguments,
+    fingerprint,
+    input_sizes,
+    work_claim,
+)
 from biobert_jax.corpus.pipeline.encode import encode_task
+from biobert_jax.corpus.pipeline.estimate import (
+    SMALL_BYTES,
+    check_space,
+    estimate,
+    free_bytes,
+    size,
+)
 from biobert_jax.corpus.pipeline.finish import (
     build_manifest,
     count_documents,
@@ -49,23 +61,31 @@ def prepare(
     workers: int = 1,
     progress: Progress = lambda stage, done, total: None,
     notice: Notice = lambda line: None,
+    needs_space: bool = True,
 ) -> Manifest:
     """Makes the data set in `output` and returns its manifest; finished work is not done twice.
 
     Args:
       progress: told the stage ("count" and "read" count bytes of input, "pack" documents, "write"
         rows), what is done and the total.
-      notice: told in a line why a set that was finished is made anew.
+      notice: told in a line why a set that was finished is made anew, and the disk needed.
+      needs_space: whether a large corpus is refused where its estimate exceeds the free disk.
 
     Raises:
       UserError: bad arguments; `output` holds another data set, or one of inputs that have changed
-        since; another run is at work there.
+        since; another run is at work there; too little disk.
       CorpusFileError: a bad input file, with `on_error="fail"`.
     """
     tokenizer = arguments.load_tokenizer()
     finished = finished_before(arguments, tokenizer, output, notice)
     if finished is not None:
         return finished
+    if needs_space and sum(input_sizes(arguments.inputs)) >= SMALL_BYTES:
+        needed = estimate(arguments, arguments.load_tokenizer(), workers).disk_bytes
+        check_space(needed, output)
+        notice(
+            f"{output}: about {size(needed)} of disk are needed, {size(free_bytes(output))} free"
+        )
     claim = work_claim(arguments, tokenizer)
     with claimed(output, claim) as folder, Workers(workers) as pool:
         work = Path(folder)

@@ -1,0 +1,243 @@
+"""What a preparation will take, told from a sample of its input: rows, disk, time."""
+
+import dataclasses
+import os
+import shutil
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from etils import epath
+
+from biobert_jax.corpus.dataset.records import encode_rows, id_dtype
+from biobert_jax.corpus.dataset.tfrecord import frame
+from biobert_jax.corpus.documents import CorpusFileError, ReadCounts
+from biobert_jax.corpus.pipeline.arguments import PrepareArguments
+from biobert_jax.corpus.pipeline.encode import EncodedDocument, document_encoder
+from biobert_jax.corpus.pipeline.encoded import INDEX_DTYPE, LENGTH_DTYPE
+from biobert_jax.corpus.pipeline.pack import RowMaker
+from biobert_jax.corpus.pipeline.shards import num_shards
+from biobert_jax.corpus.pipeline.spill import KEY_DTYPE, NUM_RANGES, sorted_chunks
+from biobert_jax.corpus.pipeline.tasks import file_states, plan_tasks
+from biobert_jax.corpus.readers import open_documents
+from biobert_jax.corpus.rows.pairs import SentenceTokens
+from biobert_jax.corpus.text.tokenization import Tokenizer
+from biobert_jax.errors import UserError
+
+# Files looked into, evenly spread, and text read of each; no more of its time than so many seconds.
+SAMPLE_FILES = 3
+SAMPLE_SMALL_FILES = 60
+SAMPLE_BYTES = 2 << 20
+SAMPLE_SECONDS = 1.5
+# Documents packed, and records written, to know their size and rate.
+PACKED_DOCUMENTS = 300
+WRITTEN_ROWS = 64
+# Of the disk's estimate.
+MARGIN = 1.05
+# Corpora below that are begun without an estimate: they take less than most disks have.
+SMALL_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a corpus will become; all but the first three numbers are extrapolated.
+
+    Attributes:
+      files, tasks, input_bytes: of the input, as stored.
+      sample_bytes: of text, that this was told from.
+      documents, tokens, rows: duplicates among them.
+      output_bytes: of the shards.
+      disk_bytes: most that lies in the output folder at a time, the shards included.
+      cpu_seconds: of one core like this one.
+    """
+
+    files: int
+    tasks: int
+    input_bytes: int
+    sample_bytes: int
+    documents: int
+    tokens: int
+    rows: int
+    output_bytes: int
+    disk_bytes: int
+    cpu_seconds: float
+
+
+@dataclass
+class _Sample:
+    """Sums over the sampled files: what was read of them and what became of it."""
+
+    stored: float = 0.0
+    text_bytes: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    documents: list[EncodedDocument] = dataclasses.field(default_factory=list)
+
+
+def estimate(arguments: PrepareArguments, tokenizer: Tokenizer, workers: int = 1) -> Estimate:
+    """Reads, tokenizes and packs a sample of the input; writes nothing.
+
+    Raises:
+      UserError: no document in the sample.
+    """
+    paths = arguments.inputs
+    sizes = [size for size, _ in file_states(paths)]
+    sample = _Sample()
+    encode = document_encoder(arguments, tokenizer)
+    filled = [place for place, size in enumerate(sizes) if size]
+    places = _spread(filled, SAMPLE_FILES)
+    for place in dict.fromkeys([*places, *_spread(filled, SAMPLE_SMALL_FILES)]):
+        if place in places or sample.text_bytes < SAMPLE_BYTES:
+            _read_some(arguments, paths[place], sizes[place], encode, sample)
+    if not sample.documents:
+        raise UserError(f"{paths[0]}: no document in what was sampled of {len(paths):,} files")
+
+    rows_a_document, row_seconds, record_bytes = _pack_some(arguments, tokenizer, sample)
+    share = sample.stored / sum(sizes)
+    documents = round(len(sample.documents) / share)
+    tokens = round(sample.tokens / share)
+    rows = max(1, round(rows_a_document * documents))
+    dtype = arguments.format_of_records(tokenizer.vocab_size).row_dtype
+    shards = round(rows * record_bytes)
+    spilled = rows * (dtype.itemsize + KEY_DTYPE.itemsize)
+    encoded = tokens * id_dtype(tokenizer.vocab_size).itemsize + round(
+        sum(len(d.sentence_lengths) for d in sample.documents) / share * LENGTH_DTYPE.itemsize
+    )
+    bands = [0 if d.bands is None else d.bands.nbytes for d in sample.documents[:1]]
+    index = documents * (INDEX_DTYPE.itemsize + bands[0])
+    tasks = len(plan_tasks(paths, sizes, arguments.format))
+    # What is packed and what is written is given back piece by piece.
+    packing = max(encoded, spilled) + encoded * min(workers, tasks) // tasks
+    pieces = min(NUM_RANGES, num_shards("train", rows, arguments.shards, dtype))
+    disk = index + max(packing, spilled + shards // pieces)
+    return Estimate(
+        files=len(paths),
+        tasks=tasks,
+        input_bytes=sum(sizes),
+        sample_bytes=sample.text_bytes,
+        documents=documents,
+        tokens=tokens,
+        rows=rows,
+        output_bytes=shards,
+        disk_bytes=round(disk * MARGIN),
+        cpu_seconds=sample.seconds / share + row_seconds * rows,
+    )
+
+
+def check_space(needed: int, output: str | os.PathLike) -> None:
+    """Compares the bytes needed with what is free where the output folder is, or will be.
+
+    Raises:
+      UserError: they are more.
+    """
+    free = free_bytes(output)
+    if needed > free:
+        raise UserError(
+            f"--output {output}: about {size(needed)} of disk are needed and {size(free)} are free "
+            "there: make room, choose another folder, or give --no-check_space"
+        )
+
+
+def free_bytes(output: str | os.PathLike) -> int:
+    """Bytes free where a folder is or will be, with those that an unfinished run there holds."""
+    folder = Path(os.path.abspath(output))
+    held = sum(p.stat().st_size for p in folder.glob(".work/*") if p.is_file())
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free + held
+
+
+def size(number: float) -> str:
+    """Bytes for a reader: "1.2 GB"."""
+    units = ["kB", "MB", "GB", "TB"]
+    number /= 1000
+    while number >= 1000 and len(units) > 1:
+        number /= 1000
+        del units[0]
+    return f"{number:,.1f} {units[0]}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a reader: "3 h 20 min"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _spread(places: Sequence[int], count: int) -> list[int]:
+    """Up to `count` of them, evenly spread, the first among them."""
+    count = min(count, len(places))
+    return [places[len(places) * number // count] for number in range(count)]
+
+
+def _read_some(arguments, path: str, stored: int, encode, sample: _Sample) -> None:
+    """Reads and encodes the beginning of a file, or all of a small one."""
+    counts = ReadCounts()
+    began = time.process_time()
+    first_bytes = None
+    is_cut = False
+    try:
+        for document in open_documents(
+            path, arguments.format, options=arguments.options, counts=counts
+        ):
+            if first_bytes is None:
+                # Bytes are read ahead, before the first document as before the last.
+                first_bytes = counts.bytes
+            encoded = encode(document, 0)
+            if not isinstance(encoded, str):
+                sample.documents.append(encoded)
+                sample.tokens += len(encoded.ids)
+            read = counts.bytes - first_bytes
+            if read > SAMPLE_BYTES or time.process_time() - began > SAMPLE_SECONDS and read:
+                is_cut = True
+                break
+    except CorpusFileError:  # who reads it all will say
+        is_cut = first_bytes is not None
+    sample.seconds += time.process_time() - began
+    sample.text_bytes += counts.bytes
+    read = counts.bytes - (first_bytes or 0)
+    sample.stored += min(stored, read / _expansion(path)) if is_cut else stored
+
+
+def _expansion(path: str) -> float:
+    """Bytes of text a byte stored, told from the file's beginning."""
+    with epath.Path(path).open("rb") as stream:
+        head = stream.read(1 << 18)
+    if not head.startswith(b"\x1f\x8b"):
+        return 1.0
+    unpacker = zlib.decompressobj(31)
+    try:
+        text = unpacker.decompress(head)
+    except zlib.error:
+        return 1.0
+    return max(1.0, len(text) / max(1, len(head) - len(unpacker.unused_data)))
+
+
+def _pack_some(
+    arguments: PrepareArguments, tokenizer: Tokenizer, sample: _Sample
+) -> tuple[float, float, float]:
+    """Rows a document, seconds a row from documents to a shard, and bytes of a record."""
+    chosen = sample.documents[:PACKED_DOCUMENTS]
+    texts = [
+        SentenceTokens(d.ids, [0, *np.cumsum(d.sentence_lengths, dtype=int).tolist()])
+        for d in chosen
+    ]
+    format = arguments.format_of_records(tokenizer.vocab_size)
+    maker = RowMaker(arguments, tokenizer, (0, 0))
+    began = time.process_time()
+    chunks = list(sorted_chunks(maker(texts), format.row_dtype, arguments.seed, (0, 0)))
+    seconds = time.process_time() - began
+    tally = maker.tally()
+    if not tally["rows"]:  # pairs need more than one sentence
+        return 0.0, 0.0, float(format.row_dtype.itemsize)
+    began = time.process_time()
+    records = [len(frame(r)) for r in encode_rows(chunks[0].rows[:WRITTEN_ROWS], format)]
+    written = (time.process_time() - began) / len(records)
+    # The last row is cut short in a sample, and in a corpus it does not count.
+    full = tally["positions"] / arguments.max_seq_length
+    rows = max(full, tally["rows"] - 1, 1) if arguments.record_format == "packed" else tally["rows"]
+    return rows / len(chosen), seconds / tally["rows"] + written, sum(records) / len(records)
