@@ -19,6 +19,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,8 +210,11 @@ def read_metadata(path: Path) -> Metadata:
     return _parse_manifest(path)[0]
 
 
-def check_files(path: Path) -> list[str]:
-    """What differs between a checkpoint's files and its manifest, one line each."""
+def check_files(path: Path, *, read: Callable[[int], None] = lambda size: None) -> list[str]:
+    """What differs between a checkpoint's files and its manifest, one line each.
+
+    `read` is told the bytes of each file that was read.
+    """
     try:
         _, files = _parse_manifest(path)
     except UserError as error:
@@ -219,8 +223,10 @@ def check_files(path: Path) -> list[str]:
     for name in _file_names(path):
         if name not in files:
             problems.append(f"{path / name}: not in the manifest")
-        elif file_sha256(path / name) != files[name]:
-            problems.append(f"{path / name}: its SHA-256 differs from the manifest's")
+        else:
+            if file_sha256(path / name) != files[name]:
+                problems.append(f"{path / name}: its SHA-256 differs from the manifest's")
+            read((path / name).stat().st_size)
     return problems
 
 

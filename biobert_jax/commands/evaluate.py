@@ -9,11 +9,13 @@ it knows one only. A predictions file holds a word, its label and the predicted 
 """
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Iterable, Sequence
 
 from biobert_jax.commands.output_options import check_output
+from biobert_jax.commands.progress import StageProgress
 from biobert_jax.errors import UsageError, UserError
 
 
@@ -56,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
         tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
         types = types_of([tagger.labels])
         gold = named_types([sentence.labels for sentence in sentences], types)
-        predicted = tagger.label_words([sentence.words for sentence in sentences])
+        words = [sentence.words for sentence in sentences]
+        with StageProgress(brief=True) as progress:
+            predicted = tagger.label_words(words, functools.partial(progress, "tag"))
     if not args.ignore_types:
         _warn_of_types(types_of(gold), types)
     scores = conlleval.score(gold, predicted, ignore_types=args.ignore_types)

@@ -2,22 +2,33 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
 
 T = TypeVar("T")
-UNITS = {"count": "B", "read": "B", "pack": "documents", "write": "rows"}
+UNITS = {
+    **{"count": "B", "read": "B", "check": "B"},
+    **{"pack": "documents", "write": "rows", "tag": "rows"},
+}
+# A rate over less time says nothing.
+SHORTEST = 0.1
 
 
 class StageProgress:
-    """Called with (stage, done, total); use it as a context manager to end the last bar."""
+    """Called with (stage, done, total); use it as a context manager to end the last bar.
 
-    def __init__(self, interval: float = 10.0):
+    Args:
+      interval: seconds between two lines where standard error is no terminal.
+      brief: nothing stays of a bar, and a stage ends without a line: for verbs whose result is
+        one anyway.
+    """
+
+    def __init__(self, interval: float = 10.0, *, brief: bool = False):
         self._bar: tqdm | None = None
         self._stage = ""
-        self._interval = interval
+        self._interval, self._brief = interval, brief
         self._started = self._last_line = self._last_call = time.monotonic()
 
     def __enter__(self) -> "StageProgress":
@@ -27,34 +38,30 @@ class StageProgress:
         if self._bar is not None:
             self._bar.close()
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: str, done: int, total: int = 0, unit: str = "") -> None:
+        """Tells that `done` of `total` are done; a total of 0 is unknown."""
+        unit = unit or UNITS[stage]
         if stage != self._stage:
             self.__exit__()
             # It began when the stage before ended, or this object was made.
             self._stage, self._started = stage, self._last_call
             if sys.stderr.isatty():
                 self._bar = tqdm(
-                    total=total, desc=stage, unit=UNITS[stage], unit_scale=True, file=sys.stderr
+                    total=total or None,
+                    desc=stage,
+                    unit=unit if unit == "B" else f" {unit}",
+                    unit_scale=True,
+                    file=sys.stderr,
+                    leave=not self._brief,
                 )
-        self._last_call = time.monotonic()
+        self._last_call = now = time.monotonic()
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
-        elif done >= total or self._last_call - self._last_line >= self._interval:
-            self._last_line = self._last_call
-            seconds = max(self._last_call - self._started, 1e-9)
-            unit, scale = ("MB", 1e6) if UNITS[stage] == "B" else (UNITS[stage], 1)
-            left = f", {seconds / done * (total - done):.0f} s left" if 0 < done < total else ""
-            amounts = (
-                f"{done / scale:,.1f} of {total / scale:,.1f}"
-                if scale > 1
-                else (f"{done:,} of {total:,}")
-            )
-            print(
-                f"{stage}: {amounts} {unit} in {seconds:.1f} s, "
-                f"{done / scale / seconds:,.1f} {unit}/s{left}",
-                file=sys.stderr,
-                flush=True,
-            )
+            return
+        ended = 0 < total <= done and not self._brief
+        if ended or now - self._last_line >= self._interval:
+            self._last_line = now
+            _print_line(stage, done, total, unit, now - self._started)
 
 
 def counted(items: Iterable[T], stage: str, unit: str, interval: float = 10.0) -> Iterator[T]:
@@ -64,18 +71,36 @@ def counted(items: Iterable[T], stage: str, unit: str, interval: float = 10.0) -
       stage, unit: what is done, and with what ("tag", "documents").
       interval: seconds between two lines where standard error is no terminal.
     """
-    if sys.stderr.isatty():
-        yield from tqdm(items, desc=stage, unit=f" {unit}", unit_scale=True, file=sys.stderr)
-        return
-    started = last = time.monotonic()
-    for number, item in enumerate(items, 1):
-        yield item
-        now = time.monotonic()
-        if now - last >= interval:
-            last = now
-            seconds = now - started
-            print(
-                f"{stage}: {number:,} {unit} in {seconds:.0f} s, {number / seconds:,.1f} {unit}/s",
-                file=sys.stderr,
-                flush=True,
-            )
+    with StageProgress(interval) as progress:
+        for number, item in enumerate(items, 1):
+            yield item
+            progress(stage, number, unit=unit)
+
+
+def adding(progress: StageProgress, stage: str, total: int) -> Callable[[int], None]:
+    """A function that takes what was done since the last call, such as bytes read."""
+    done = 0
+
+    def add(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(stage, done, total)
+
+    return add
+
+
+def _print_line(stage: str, done: int, total: int, unit: str, seconds: float) -> None:
+    scale = 1
+    if unit == "B":
+        unit, scale = "MB", 1e6
+    digits = 0 if scale == 1 else 1
+    line = f"{stage}: {done / scale:,.{digits}f}"
+    if total:
+        line += f" of {total / scale:,.{digits}f}"
+    line += f" {unit}"
+    if seconds >= SHORTEST:
+        precise = 0 if seconds >= 10 else 1
+        line += f" in {seconds:.{precise}f} s, {done / scale / seconds:,.1f} {unit}/s"
+        if 0 < done < total:
+            line += f", {seconds / done * (total - done):.0f} s left"
+    print(line, file=sys.stderr, flush=True)

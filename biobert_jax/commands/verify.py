@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from biobert_jax.commands.progress import StageProgress, adding
 from biobert_jax.errors import UserError, printable
 
 
@@ -23,7 +24,8 @@ def run(args: argparse.Namespace) -> int:
     path = Path(args.path)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
-    problems, summary = _verify(path)
+    with StageProgress(brief=True) as progress:
+        problems, summary = _verify(path, progress)
     for problem in problems:
         print(f"error: {printable(problem)}", file=sys.stderr)
     if not problems:
@@ -31,35 +33,40 @@ def run(args: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
-def _verify(path: Path) -> tuple[list[str], str]:
+def _verify(path: Path, progress: StageProgress) -> tuple[list[str], str]:
     from biobert_jax.corpus.dataset import export
 
     if (path / "params").is_dir() or (path / "checkpoints").is_dir():
-        return _verify_checkpoint(path)
+        return _verify_checkpoint(path, progress)
     if (path / export.NAME).is_file():
         index = export.read_index(path)
-        return export.check_parts(path, index), (
+        read = adding(progress, "check", sum(part.bytes for part in index.shards))
+        return export.check_parts(path, index, read=read), (
             f"{path}: {len(index.shards)} parts, {index.num_rows:,} rows: all as in {export.NAME}"
         )
-    return _verify_prepared(path)
+    return _verify_prepared(path, progress)
 
 
-def _verify_prepared(path: Path) -> tuple[list[str], str]:
+def _verify_prepared(path: Path, progress: StageProgress) -> tuple[list[str], str]:
     from biobert_jax.corpus.dataset import manifest as manifests
 
     manifest = manifests.read_manifest(path)
-    problems = manifests.check_shards(path, manifest)
+    # Each is read twice: for its hash, and record by record.
+    read = adding(progress, "check", 2 * sum(shard.bytes for shard in manifest.shards))
+    problems = manifests.check_shards(path, manifest, read=read)
     problems += manifests.check_hashes(path, manifest.files)
     problems += manifests.find_strangers(path, manifest.shards)
     if not problems:
-        problems = manifests.count_records(path, manifest)
+        problems = manifests.count_records(path, manifest, read=read)
     return problems, (
         f"{path}: {len(manifest.shards)} shards, {manifest.num_rows:,} rows: all as in the manifest"
     )
 
 
-def _verify_checkpoint(path: Path) -> tuple[list[str], str]:
+def _verify_checkpoint(path: Path, progress: StageProgress) -> tuple[list[str], str]:
     from biobert_jax.checkpoints import load, orbax
 
     found, _ = load.find_checkpoint(path)
-    return orbax.check_files(found), f"{found}: every file is as in the manifest"
+    size = sum(file.stat().st_size for file in found.rglob("*") if file.is_file())
+    read = adding(progress, "check", size)
+    return orbax.check_files(found, read=read), f"{found}: every file is as in the manifest"

@@ -21,12 +21,12 @@ import signal
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from biobert_jax.commands.input_options import add_corpus_options, read_options
 from biobert_jax.commands.output_options import check_output
+from biobert_jax.commands.progress import StageProgress
 from biobert_jax.corpus.formats import FORMATS
 from biobert_jax.errors import UserError
 
@@ -83,15 +83,16 @@ def run(args: argparse.Namespace) -> int:
     check_output("--output", report_path, [*inputs, args.compare or ""])
     others = [load_tokenizer(args.compare)] if args.compare else []
 
-    sample = draw_sample(
-        inputs,
-        args.format,
-        options=read_options(args),
-        sample_bytes=round(sample_mb * 1e6),
-        held_out=args.held_out,
-        seed=args.seed,
-        progress=_line_every(10),
-    )
+    with StageProgress(brief=True) as progress:
+        sample = draw_sample(
+            inputs,
+            args.format,
+            options=read_options(args),
+            sample_bytes=round(sample_mb * 1e6),
+            held_out=args.held_out,
+            seed=args.seed,
+            progress=lambda _, text_bytes: progress("read", text_bytes),
+        )
     sample_bytes = sum(map(len, sample.documents))
     drawn = (
         f"{len(sample.documents):,} documents ({sample_bytes / 1e6:,.1f} MB) of "
@@ -165,19 +166,6 @@ def _check(args: argparse.Namespace, output: Path, report_path: Path, sample_mb:
             try_to_write(path)
     except OSError as error:
         raise UserError(f"--output {output}: cannot be written ({error.strerror})") from error
-
-
-def _line_every(interval: float) -> Callable[[int, int], None]:
-    """Progress of the reading on standard error, a line every `interval` seconds."""
-    last = time.monotonic()
-
-    def progress(files: int, text_bytes: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= interval:
-            last = time.monotonic()
-            print(f"read: {files:,} files, {text_bytes / 1e6:,.0f} MB of text", file=sys.stderr)
-
-    return progress
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import jax
 import numpy as np
@@ -88,10 +88,18 @@ class EntityTagger:
         if block:
             yield from self._tag_block(block)
 
-    def label_words(self, sentences: Sequence[Sequence[str]]) -> list[list[str]]:
-        """The labels of sentences that come as words, as in a tagged file."""
+    def label_words(
+        self,
+        sentences: Sequence[Sequence[str]],
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[list[str]]:
+        """The labels of sentences that come as words, as in a tagged file.
+
+        Args:
+          progress: told how many packed rows are done, and of how many.
+        """
         pieces = encode_words(self._tokenizer, sentences)
-        best = [found.argmax(-1) for found in self._probabilities(pieces)]
+        best = [found.argmax(-1) for found in self._probabilities(pieces, progress)]
         return [[self.labels[index] for index in sentence] for sentence in best]
 
     def _tag_block(self, documents: Sequence[RawDocument]) -> Iterator[AnnotatedDocument]:
@@ -115,12 +123,18 @@ class EntityTagger:
         for document, found in zip(documents, entities, strict=True):
             yield AnnotatedDocument(document.id, document.text, tuple(found))
 
-    def _probabilities(self, sentences: Sequence[Sequence[Sequence[int]]]) -> list[np.ndarray]:
+    def _probabilities(
+        self,
+        sentences: Sequence[Sequence[Sequence[int]]],
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> list[np.ndarray]:
         """Label probabilities [words, labels] of each sentence, given the pieces of its words."""
         rows = pack_sentences(
             sentences, self.max_seq_length, self._tokenizer.special, row_lengths=_ROW_LENGTHS
         )
-        found = word_probabilities(self._graph, self._params, rows, self._batch_sizes)
+        found = word_probabilities(
+            self._graph, self._params, rows, self._batch_sizes, progress=progress
+        )
         return split_by_sentence(found, rows)
 
     def _entities(

@@ -59,12 +59,14 @@ def word_probabilities(
     rows: NerRows,
     batch_sizes: Sequence[int],
     to_device: Callable[[dict[str, np.ndarray]], dict[str, Array]] = lambda batch: batch,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
     """Label probabilities of every word, float32 [W, labels], in reading order.
 
     Args:
       batch_sizes: numbers of rows to run at a time; each is compiled when it is first needed.
       to_device: places a batch on a mesh.
+      progress: told how many rows are done, and of how many.
     """
     chunks = []
     for start, size in cut_batches(len(rows.input_ids), batch_sizes):
@@ -77,6 +79,7 @@ def word_probabilities(
             }
         )
         chunks.append(np.asarray(_probabilities(graph, params, **batch)))
+        progress(start + size - missing, len(rows.input_ids))
     if not chunks:
         return np.zeros((0, 1), np.float32)
     return np.concatenate(chunks)[rows.word_rows, rows.word_positions]

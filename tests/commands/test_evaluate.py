@@ -32,7 +32,7 @@ class _Tagger:
     def __init__(self, checkpoint, batch_size):
         pass
 
-    def label_words(self, sentences):
+    def label_words(self, sentences, progress):
         assert sentences == [("deep vein", "thrombosis", "of", "legs")]
         return [["B-Disease", "I-Disease", "O", "O"]]
 

@@ -253,9 +253,14 @@ def read_index(directory: str | os.PathLike) -> ArraysIndex:
     return index
 
 
-def check_parts(directory: Path, index: ArraysIndex) -> list[str]:
-    """What differs between the index and the files, one line each; empty where all is well."""
-    problems = check_shards(directory, index) + find_strangers(directory, index.shards)
+def check_parts(
+    directory: Path, index: ArraysIndex, *, read: Callable[[int], None] = lambda size: None
+) -> list[str]:
+    """What differs between the index and the files, one line each; empty where all is well.
+
+    `read` is told the bytes of each part that was read.
+    """
+    problems = check_shards(directory, index, read=read) + find_strangers(directory, index.shards)
     if problems:
         return problems
     for part in index.shards:

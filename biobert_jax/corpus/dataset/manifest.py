@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -202,10 +202,17 @@ def read_shards(values: dict[str, Any], key: str) -> tuple[Shard, ...]:
     return shards
 
 
-def check_shards(directory: Path, manifest: Manifest, *, hashes: bool = True) -> list[str]:
+def check_shards(
+    directory: Path,
+    manifest: Manifest,
+    *,
+    hashes: bool = True,
+    read: Callable[[int], None] = lambda size: None,
+) -> list[str]:
     """What differs between the manifest and the files, one line each; empty where all is well.
 
-    `hashes` False compares sizes only, which takes no reading.
+    `hashes` False compares sizes only, which takes no reading. `read` is told the bytes of each
+    shard that was read.
     """
     problems = []
     rows = sum(shard.rows for shard in manifest.shards)
@@ -217,8 +224,10 @@ def check_shards(directory: Path, manifest: Manifest, *, hashes: bool = True) ->
             problems.append(f"{path}: missing")
         elif path.stat().st_size != shard.bytes:
             problems.append(f"{path}: {path.stat().st_size} bytes, the manifest says {shard.bytes}")
-        elif hashes and file_sha256(path) != shard.sha256:
-            problems.append(f"{path}: its SHA-256 differs from the manifest's")
+        elif hashes:
+            if file_sha256(path) != shard.sha256:
+                problems.append(f"{path}: its SHA-256 differs from the manifest's")
+            read(shard.bytes)
     vocab = {manifest.tokenizer["file"]: manifest.tokenizer["sha256"]}
     return problems + check_hashes(directory, vocab)
 
@@ -248,8 +257,13 @@ def find_strangers(directory: Path, shards: Iterable[Shard]) -> list[str]:
     ]
 
 
-def count_records(directory: Path, manifest: Manifest) -> list[str]:
-    """Shards whose number of readable records is not the manifest's, one line each."""
+def count_records(
+    directory: Path, manifest: Manifest, *, read: Callable[[int], None] = lambda size: None
+) -> list[str]:
+    """Shards whose number of readable records is not the manifest's, one line each.
+
+    `read` is told the bytes of each shard that was read.
+    """
     problems = []
     for shard in manifest.shards:
         try:
@@ -261,4 +275,5 @@ def count_records(directory: Path, manifest: Manifest) -> list[str]:
             problems.append(
                 f"{directory / shard.name}: {count} records, the manifest says {shard.rows}"
             )
+        read(shard.bytes)
     return problems
