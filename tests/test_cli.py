@@ -10,7 +10,7 @@ import pytest
 
 from biobert_jax import cli, errors
 from biobert_jax.commands import verify
-from biobert_jax.errors import Interrupted, UserError
+from biobert_jax.errors import Interrupted, UsageError, UserError
 
 PREPARE = ["prepare", "--input", "a", "--format", "text", "--vocab", "v", "--output", "o"]
 TRAIN = ["pretrain", "--config", "pretrain_mini", "--workdir", "w"]
@@ -60,6 +60,49 @@ def test_wrong_usage_is_one_line_and_code_2(run, words, message):
     code, lines = run(*words)
     assert code == 2 and len(lines) == 1 and lines[0].startswith("error: "), lines
     assert message in lines[0]
+
+
+# The least that each verb takes.
+LEAST = {
+    "prepare": PREPARE[1:],
+    "verify": ["d"],
+    "export": ["d", "--output", "o"],
+    "vocab": ["--input", "a", "--format", "text", "--output", "o"],
+    "pretrain": TRAIN[1:],
+    "finetune": ["--config", "ner", "--workdir", "w"],
+    "evaluate": ["--checkpoint", "c", "--data", "d"],
+    "predict": ["--checkpoint", "c", "--input", "i"],
+    "convert": ["--from", "c", "--to", "d", "--format", "hf"],
+    "compile": ["--config", "pretrain_mini", "--topology", "v5e:2x2"],
+    "report": ["w"],
+    "config": [],
+}
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+@pytest.mark.parametrize(
+    "outcome, code",
+    [
+        (None, 0),
+        (1, 1),  # such as differences that verify found
+        (UserError("x"), 1),
+        (UsageError("x"), 2),
+        (OSError(errno.EIO, "Input/output error"), 1),
+        (Interrupted("x", 130), 130),
+        (KeyboardInterrupt(), 130),
+        (Interrupted("x", 143), 143),
+    ],
+)
+def test_every_verb_has_the_codes_of_the_table(run, monkeypatch, verb, outcome, code):
+    def result(_):
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(cli.VERBS[verb], "run", result)
+    got, lines = run(verb, *LEAST[verb])
+    assert got == code and len(lines) == isinstance(outcome, BaseException)
+    assert run(verb, *LEAST[verb], "--no_such_option")[0] == 2
 
 
 def test_biobert_alone_and_help_and_version(run, capsys):
