@@ -51,10 +51,12 @@ def run(args: argparse.Namespace) -> int:
         gold, predicted = read_predictions(args.predictions)
         types = types_of(predicted)
     else:
-        from biobert_jax.predict.tagger import EntityTagger
         from biobert_jax.tasks.ner_files import read_sentences
 
         sentences = read_sentences(args.data)
+        # After the reading, since it imports JAX.
+        from biobert_jax.predict.tagger import EntityTagger
+
         tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
         types = types_of([tagger.labels])
         gold = named_types([sentence.labels for sentence in sentences], types)

@@ -88,6 +88,7 @@ def test_a_document_is_tagged_the_same_alone_and_among_others(loaded, corpus):
     paragraphs = (corpus / "notes.txt").read_text().split("\n\n")
     documents = [RawDocument(str(n), text) for n, text in enumerate(paragraphs)]
     together = [d.entities for d in loaded.tag(documents)]
+    assert [d.entities for d in loaded.tag(paragraphs)] == together
     alone = [d.entities for document in documents for d in loaded.tag([document])]
     for one, other in zip(together, alone, strict=True):
         spans = [[(e.start, e.end, e.type) for e in entities] for entities in (one, other)]
