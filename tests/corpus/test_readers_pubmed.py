@@ -331,6 +331,20 @@ def test_files_that_are_not_pubmed_xml(tmp_path, data, reason):
         list(read_pubmed(path))
 
 
+def test_names_from_the_file_do_not_fill_the_screen(tmp_path):
+    path = tmp_path / "other.xml"
+    name = "a" * 5000
+    for xml in (
+        f'<?xml version="1.0" encoding="{name}"?><PubmedArticleSet/>',
+        f"<{name}/>",
+        f"<PubmedArticleSet><{name}></PubmedArticleSet>",
+    ):
+        path.write_text(xml)
+        with pytest.raises(CorpusFileError) as caught:
+            list(read_pubmed(path))
+        assert len(caught.value.reason) < 400
+
+
 def test_truncated_files_yield_what_came_before(tmp_path):
     path = write(tmp_path, *(article(f"Title {i}.", pmid=str(i)) for i in range(300)))
     data = gzip.compress(path.read_bytes())

@@ -49,9 +49,10 @@ _GLUED_CITES = re.compile(
     rf"{CITE}(?:\s*[*†‡§¶‖#]+\s*{CITE_END}|(?<=[^\W\d_]{CITE})[a-z]{CITE_END}"
     rf"|(?:{_GLUED})(?i:{_NAMED}){_NUMBERS}{CITE_END})"
 )
-# And what goes on from one that was cut: "used.<xref>12</xref>, <xref>18</xref> Both".
+# And what goes on from one that was cut: "used.<xref>12</xref>, <xref>18</xref> Both". Possessive,
+# since white space is not yet single here: a long run of it must be tried once.
 _MORE_CITES = re.compile(
-    rf"{CITED}(?:\s*(?:[,;‐-―−-]|and\b|to\b|{_SUP_POINTS})?\s*{_NUMBER_CITE})+"
+    rf"{CITED}(?:\s*+(?:(?:[,;‐-―−-]|and\b|to\b|{_SUP_POINTS})\s*+)?+{_NUMBER_CITE})++"
 )
 
 _FORMULAS = re.compile(rf"{FORMULA}(?: ?(?:[,;/‐-―−-]|,? ?(?:and|or)\b)? ?{FORMULA})+")
@@ -120,4 +121,6 @@ def closed_up(passage: str) -> str:
 
 
 def _stronger(match: re.Match[str]) -> str:
-    return max(match.groups(), key=",;:".index)
+    """The point of two that says more, apart from a word that follows at once."""
+    following = match.string[match.end() : match.end() + 1]
+    return max(match.groups(), key=",;:".index) + " " * following.isalnum()

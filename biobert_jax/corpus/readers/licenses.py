@@ -31,11 +31,10 @@ _CONDITIONS = {
     "SA": re.compile(r"share[-‐‑–]?\s?alike", re.IGNORECASE),
 }
 # "for any purpose, commercial or non-commercial" is no condition.
+_OR = r",? ?(?:and|or|and/or|as well as|&|/) ?(?:for )?"
 _COMMERCIAL_TOO = re.compile(
-    r"(?<!-)\bcommercial(?:ly)?\s*,?\s*(?:and|or|and/or|as well as|&|/)\s*(?:for\s+)?"
-    r"non[-‐‑–]?\s?commercial"
-    r"|non[-‐‑–]?\s?commercial(?:ly)?\s*,?\s*(?:and|or|and/or|as well as|&|/)\s*(?:for\s+)?"
-    r"commercial",
+    rf"(?<!-)\bcommercial(?:ly)?{_OR}non[-‐‑–]?\s?commercial"
+    rf"|non[-‐‑–]?\s?commercial(?:ly)?{_OR}commercial",
     re.IGNORECASE,
 )
 
@@ -68,7 +67,7 @@ def article_license(meta: etree._Element) -> str:
     words += [ref.get("content-type", "") for ref in refs]
     links = [x.get(_HREF, "") for x in licenses]
     links += [x.get(_HREF, "") for y in licenses for x in y.iter("{*}ext-link", "{*}uri")]
-    text = " ".join(words)
+    text = clean_passage(" ".join(words))
     names = {license_name(part) for part in (*links, *words)} - {""}
     if _ATTRIBUTION.search(text):
         names.add("CC BY")

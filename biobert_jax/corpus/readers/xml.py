@@ -204,8 +204,15 @@ def _check_root(root: etree._Element, path: str, kind: str, roots: tuple[str, ..
         reason = f"the DOCTYPE declares entities, which {kind} files never do; not read"
         raise CorpusFileError(path, str(root.sourceline), reason)
     if local_name(root) not in roots:
-        reason = f"not {kind} XML: the root element is {local_name(root)}, not {roots[0]}"
+        name = _shortened(local_name(root))
+        reason = f"not {kind} XML: the root element is {name}, not {roots[0]}"
         raise CorpusFileError(path, str(root.sourceline), reason)
+
+
+def _shortened(text: str) -> str:
+    """What repeats names from the file, which may be as long as they like, for a line."""
+    text = clean_passage(text)
+    return text if len(text) <= 200 else f"{text[:200]} …"
 
 
 def _release(record: etree._Element) -> None:
@@ -220,7 +227,7 @@ def _release(record: etree._Element) -> None:
 
 def _not_well_formed(path: str, error: etree.XMLSyntaxError) -> CorpusFileError:
     line, column = error.position
-    message = clean_passage(_LXML_PLACE.sub("", error.msg or "no reason given"))
+    message = _shortened(_LXML_PLACE.sub("", error.msg or "no reason given"))
     if error.code in _AFTER_THE_END:
         message += " (files joined into one? split them)"
     position = f"{line}:{column}" if line else ""
