@@ -65,7 +65,8 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         temporary.mkdir(parents=True)
-        yield temporary
+        with _blaming(path, temporary):
+            yield temporary
         for folder, _, names in os.walk(temporary):
             for flushed in (*names, "."):
                 _flush(Path(folder, flushed))

@@ -136,9 +136,9 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
 def _dry_run(arguments, args: argparse.Namespace) -> None:
     """Prints what a sample says of the run; an error where the disk is too small."""
     from biobert_jax.corpus.pipeline import estimate
+    from biobert_jax.disk import size
 
     found = estimate.estimate(arguments, arguments.load_tokenizer(), args.workers)
-    size = estimate.size
     rate = found.input_bytes / found.cpu_seconds
     print(
         f"input: {found.files:,} files, {size(found.input_bytes)}, in {found.tasks:,} tasks\n"
@@ -151,7 +151,7 @@ def _dry_run(arguments, args: argparse.Namespace) -> None:
         f"{size(found.sample_bytes)} of text; nothing is written"
     )
     if args.check_space and "://" not in args.output:
-        estimate.check_space(found.disk_bytes, args.output)
+        estimate.check_disk(found, args.output)
 
 
 def _notice(line: str) -> None:

@@ -178,7 +178,11 @@ def test_errors_are_one_line_and_leave_nothing(data_set, tmp_path, capsys, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(export.np, "savez", no_space)
-        assert "no space left" in fails(directory, "--output", output)
+        assert f"no space left on the disk ({output})" in fails(directory, "--output", output)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "free_bytes", lambda path: 1000)
+        assert "of disk are needed and 1.0 kB are free" in fails(directory, "--output", output)
 
     shard = directory / "train-00002-of-00003.tfrecord"
     data = bytearray(shard.read_bytes())

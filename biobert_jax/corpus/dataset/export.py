@@ -37,6 +37,7 @@ from biobert_jax.corpus.dataset.manifest import (
 )
 from biobert_jax.corpus.dataset.records import RecordFormat
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
+from biobert_jax.disk import check_space, free_bytes
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256, new_folder, write_text_atomically
 
@@ -76,7 +77,8 @@ def export_arrays(
         parts: `name`, `split`, `rows`, `bytes` and `sha256` of every file, in order.
 
     Raises:
-      UserError: no data set there, or a damaged one; the output exists; nothing to export.
+      UserError: no data set there, or a damaged one; the output exists; nothing to export; too
+        little disk.
     """
     directory, output = Path(directory), Path(output)
     manifest = read_manifest(directory)
@@ -89,6 +91,9 @@ def export_arrays(
     if not any(rows.values()):
         raise UserError(f"{directory}: no rows to export in the split {' or '.join(rows)}")
 
+    vocab_size = (directory / manifest.tokenizer["file"]).stat().st_size
+    needed = sum(rows.values()) * manifest.format.row_dtype.itemsize + vocab_size
+    check_space(needed, free_bytes(output), output)
     with new_folder(output) as temporary:
         vocab = manifest.tokenizer["file"]
         shutil.copyfile(directory / vocab, temporary / vocab)

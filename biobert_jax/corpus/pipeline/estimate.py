@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import shutil
 import time
 import zlib
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from biobert_jax.corpus.pipeline.tasks import file_states, plan_tasks
 from biobert_jax.corpus.readers import open_documents
 from biobert_jax.corpus.rows.pairs import SentenceTokens
 from biobert_jax.corpus.text.tokenization import Tokenizer
+from biobert_jax.disk import check_space, free_bytes
 from biobert_jax.errors import UserError
 
 # Files looked into, evenly spread, and text read of each; no more of its time than so many seconds.
@@ -127,37 +127,20 @@ def estimate(arguments: PrepareArguments, tokenizer: Tokenizer, workers: int = 1
     )
 
 
-def check_space(needed: int, output: str | os.PathLike) -> None:
-    """Compares the bytes needed with what is free where the output folder is, or will be.
+def check_disk(found: Estimate, output: str | os.PathLike) -> None:
+    """Compares the disk needed with what is free, what an unfinished run holds counted in.
 
     Raises:
-      UserError: they are more.
+      UserError: it is more.
     """
-    free = free_bytes(output)
-    if needed > free:
-        raise UserError(
-            f"--output {output}: about {size(needed)} of disk are needed and {size(free)} are free "
-            "there: make room, choose another folder, or give --no-check_space"
-        )
+    remedy = ", or give --no-check_space"
+    check_space(found.disk_bytes, usable_bytes(output), output, remedy)
 
 
-def free_bytes(output: str | os.PathLike) -> int:
-    """Bytes free where a folder is or will be, with those that an unfinished run there holds."""
-    folder = Path(os.path.abspath(output))
-    held = sum(p.stat().st_size for p in folder.glob(".work/*") if p.is_file())
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free + held
-
-
-def size(number: float) -> str:
-    """Bytes for a reader: "1.2 GB"."""
-    units = ["kB", "MB", "GB", "TB"]
-    number /= 1000
-    while number >= 1000 and len(units) > 1:
-        number /= 1000
-        del units[0]
-    return f"{number:,.1f} {units[0]}"
+def usable_bytes(output: str | os.PathLike) -> int:
+    """Bytes free where the output folder is or will be, with those of an unfinished run there."""
+    held = sum(p.stat().st_size for p in Path(output).glob(".work/*") if p.is_file())
+    return free_bytes(output) + held
 
 
 def duration(seconds: float) -> str:

@@ -22,10 +22,9 @@ from biobert_jax.corpus.pipeline.arguments import (
 from biobert_jax.corpus.pipeline.encode import encode_task
 from biobert_jax.corpus.pipeline.estimate import (
     SMALL_BYTES,
-    check_space,
+    check_disk,
     estimate,
-    free_bytes,
-    size,
+    usable_bytes,
 )
 from biobert_jax.corpus.pipeline.finish import (
     build_manifest,
@@ -50,6 +49,7 @@ from biobert_jax.corpus.pipeline.tasks import (
     plan_tasks,
     with_numbers,
 )
+from biobert_jax.disk import size
 
 Progress = Callable[[str, int, int], None]
 
@@ -81,11 +81,10 @@ def prepare(
     if finished is not None:
         return finished
     if needs_space and sum(input_sizes(arguments.inputs)) >= SMALL_BYTES:
-        needed = estimate(arguments, arguments.load_tokenizer(), workers).disk_bytes
-        check_space(needed, output)
-        notice(
-            f"{output}: about {size(needed)} of disk are needed, {size(free_bytes(output))} free"
-        )
+        found = estimate(arguments, arguments.load_tokenizer(), workers)
+        check_disk(found, output)
+        needed, free = size(found.disk_bytes), size(usable_bytes(output))
+        notice(f"{output}: about {needed} of disk are needed, {free} are free")
     claim = work_claim(arguments, tokenizer)
     with claimed(output, claim) as folder, Workers(workers) as pool:
         work = Path(folder)

@@ -1,0 +1,38 @@
+"""The space that a folder's disk has, looked at before the work that fills it."""
+
+import os
+import shutil
+from pathlib import Path
+
+from biobert_jax.errors import UserError
+
+
+def free_bytes(path: str | os.PathLike) -> int:
+    """Bytes free where a folder is or will be."""
+    folder = Path(os.path.abspath(path))
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def check_space(needed: int, free: int, output: str | os.PathLike, remedy: str = "") -> None:
+    """Compares the bytes that an output folder will take with those that are free.
+
+    Raises:
+      UserError: they are more.
+    """
+    if needed > free:
+        raise UserError(
+            f"--output {output}: about {size(needed)} of disk are needed and {size(free)} are free "
+            f"there: make room, or choose another folder{remedy}"
+        )
+
+
+def size(number: float) -> str:
+    """Bytes for a reader: "1.2 GB"."""
+    units = ["kB", "MB", "GB", "TB"]
+    number /= 1000
+    while number >= 1000 and len(units) > 1:
+        number /= 1000
+        del units[0]
+    return f"{number:,.1f} {units[0]}"
