@@ -22,7 +22,7 @@ EXIT_BROKEN_PIPE = 141
 # What these raise tells of a file that they cannot read or write.
 _LIBRARIES = (
     *("safetensors", "safetensors_rust", "orbax", "tensorstore", "lxml", "json", "zipfile", "zlib"),
-    *("gzip", "lzma", "tokenizers", "sentencepiece"),
+    *("gzip", "lzma", "tokenizers", "sentencepiece", "tensorflow"),
 )
 
 

@@ -1,6 +1,7 @@
 """Experiments: `--config NAME[:PRESET]` or `FILE[:PRESET]`, with `--config.a.b=value` overrides."""
 
 import argparse
+import contextlib
 import importlib.util
 import inspect
 import sys
@@ -17,6 +18,9 @@ from biobert_jax.config_parsing import apply_overrides, resolve
 from biobert_jax.errors import UserError
 
 T = TypeVar("T")
+
+# What an experiment fills, by the verb that runs it.
+VERBS = {"pretrain": PretrainConfig, "finetune": NerConfig}
 
 METAVAR = "FILE[:PRESET]"
 HELP = (
@@ -38,7 +42,25 @@ def load_config(args: argparse.Namespace, cls: type[T]) -> T:
       UserError: no such file, no `get_config` in it, an unknown preset or key, a wrong value.
     """
     values = read_values(args.config)
-    return resolve(cls, apply_overrides(cls, values, args.overrides))
+    try:
+        return resolve(cls, apply_overrides(cls, values, args.overrides))
+    except UserError:
+        _refuse_other_verbs(args.config, values, cls)
+        raise
+
+
+def _refuse_other_verbs(config: str, values: Any, cls: type) -> None:
+    """Says so where an experiment that does not fill `cls` fills another verb's dataclass."""
+    fitting = []
+    for verb, other in VERBS.items():
+        with contextlib.suppress(UserError):
+            resolve(other, apply_overrides(other, values, ()))
+            fitting.append((verb, other))
+    if fitting and cls not in [other for _, other in fitting]:
+        raise UserError(
+            f"--config {config} is an experiment for `biobert {fitting[0][0]}`: run that verb, or "
+            "give another experiment"
+        )
 
 
 def experiment_class(config: str) -> type:

@@ -40,7 +40,7 @@ def choose_num_streams(num_shards: int, batch_size: int, requested: int = 0) -> 
             )
         if batch_size % requested:
             raise UserError(
-                f"data.num_streams {requested} does not divide data.batch_size {batch_size}"
+                f"data.num_streams {requested} does not divide the batch of {batch_size} rows"
             )
         return requested
     streams = 1

@@ -115,6 +115,11 @@ def read_run(workdir: str | os.PathLike) -> Run:
     # A fine-tuning run's config leaves the sizes to its checkpoints.
     model = _model(described) or _model(config.get("model"))
     scores = _read_json(path / "scores.json")
+    if not _are_numbers(scores.get("test", {})):
+        raise UserError(
+            f"{path / 'scores.json'}: its scores are not all numbers: put it back, or remove it to "
+            "report without it"
+        )
     return Run(path.resolve().name, config, series, scores, checkpoints, model)
 
 
@@ -162,6 +167,16 @@ def _read_json(path: Path) -> dict[str, Any]:
             f"{path}: not a JSON object: put it back, or remove it to report without it"
         ) from None
     return content
+
+
+def _are_numbers(values: Any) -> bool:
+    """Whether it is an object of numbers, or of such objects."""
+    return isinstance(values, dict) and all(
+        _are_numbers(value)
+        if isinstance(value, dict)
+        else isinstance(value, int | float) and not isinstance(value, bool)
+        for value in values.values()
+    )
 
 
 def _read_checkpoints(folder: Path) -> tuple[tuple[SavedStep, ...], Any]:

@@ -56,8 +56,9 @@ def pretrain(
 
     # The model on the mesh.
     mesh = make_mesh(config.mesh, heads=config.model.num_attention_heads)
-    for phase in phases:
-        check_batch(mesh, phase.batch_size, config.train.accumulation_steps)
+    for number, phase in enumerate(phases):
+        key = f"data.phases.{number}.batch_size" if config.data.phases else "data.batch_size"
+        check_batch(mesh, phase.batch_size, config.train.accumulation_steps, key=key)
         phase.data.num_streams(phase.batch_size, config.data.num_streams, jax.process_count())
         check_kernels(config.model, phase.data.format.max_seq_length)
     num_steps = config.train.num_steps

@@ -83,18 +83,24 @@ def _host_of(device: jax.Device) -> tuple[int, int]:
     return getattr(device, "slice_index", 0), device.process_index
 
 
-def check_batch(mesh: Mesh, batch_size: int, accumulation_steps: int = 1) -> None:
+def check_batch(
+    mesh: Mesh, batch_size: int, accumulation_steps: int = 1, *, key: str = "data.batch_size"
+) -> None:
     """Refuses a batch that cannot be dealt evenly to the devices and micro-batches.
 
+    Args:
+      key: what sets `batch_size`, for the message.
+
     Raises:
-      UserError: it names the number that would do.
+      UserError: it names the nearest number that would do.
     """
     unit = mesh.shape[DATA] * mesh.shape[FSDP] * accumulation_steps
     if batch_size % unit:
         more = f" times {accumulation_steps} micro-batches" if accumulation_steps > 1 else ""
+        nearest = max(1, round(batch_size / unit)) * unit
         raise UserError(
-            f"data.batch_size {batch_size} is not a multiple of {unit} "
-            f"({unit // accumulation_steps} device group(s){more}): change it"
+            f"{key} {batch_size} is not a multiple of {unit} "
+            f"({unit // accumulation_steps} device group(s){more}): {nearest} is"
         )
 
 

@@ -108,3 +108,14 @@ def test_paths_and_numpys_numbers_are_values(tmp_path):
     (tmp_path / "x.py").write_text(textwrap.dedent(code))
     config = load(tmp_path / "x.py")
     assert (config.seed, config.data.dir) == (3, "a/b")
+
+
+@pytest.mark.parametrize(
+    "config, cls, verb",
+    [("ner", PretrainConfig, "finetune"), ("pretrain_mini", NerConfig, "pretrain")],
+)
+def test_an_experiment_of_another_verb_is_named_so(config, cls, verb):
+    with pytest.raises(UserError, match=f"is an experiment for `biobert {verb}`"):
+        load(config, cls)
+    with pytest.raises(UserError, match="config has no key 'seeed'"):
+        load("pretrain_mini", PretrainConfig, "seeed=3")

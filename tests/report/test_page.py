@@ -251,6 +251,10 @@ def test_folders_that_are_no_workdirs(pretraining, tmp_path):
             report_of(*given)
     with pytest.raises(UserError, match="at most 8"):
         render_page([read_run(pretraining)] * 9)
+    for scores in ('{"test": {"f1": "high"}}', '{"test": 3}', '{"test": {"by_type": {"": "x"}}}'):
+        (pretraining / "scores.json").write_text(scores)
+        with pytest.raises(UserError, match="scores.json: its scores are not all numbers"):
+            read_run(pretraining)
     (pretraining / "scores.json").write_text("[]")
     with pytest.raises(UserError, match="scores.json: not a JSON object"):
         report_of(pretraining)
