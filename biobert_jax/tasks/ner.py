@@ -62,6 +62,11 @@ def finetune_ner(
     test = _read(config, config.data.test)
     held_out = _read(config, config.data.eval) if config.data.eval else []
     labels = label_set(s.labels for s in train)
+    if len(labels) == 1:
+        files = ", ".join(str(_data_file(config, name)) for name in config.data.train)
+        raise UserError(
+            f"{files or 'data.train is empty'}: there is no entity to learn from: every label is O"
+        )
     if config.data.entity_type not in {UNTYPED, *types_of([labels])}:
         _say(f"data.entity_type {config.data.entity_type} names nothing: all labels have a type")
     for name, sentences in ((config.data.eval, held_out), (config.data.test, test)):

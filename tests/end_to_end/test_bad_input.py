@@ -252,6 +252,9 @@ def test_every_tagged_file_is_read_before_the_training(fails, pretrained, corpus
         (tmp_path / name).write_text(content)
     (tmp_path / "test.tsv").unlink()
     assert "test.tsv: no such file" in fails(command)
+    shutil.copy(corpus / "test.tsv", tmp_path / "test.tsv")
+    (tmp_path / "train.tsv").write_text("He O\n")
+    assert "train.tsv: there is no entity to learn from" in fails(command)
     assert not (tmp_path / "run").exists()
 
 
