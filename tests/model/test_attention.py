@@ -1,5 +1,6 @@
 """Every implementation of attention against the plain one, and what each refuses."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -29,6 +30,7 @@ def inputs():
     return [jnp.array(x) for x in arrays], jnp.array(sequence_ids)
 
 
+@functools.partial(jax.jit, static_argnames=("implementation", "dropout_rate"))
 def value_and_gradients(inputs, implementation, **options):
     (query, key, value, cotangent), sequence_ids = inputs
 
@@ -60,12 +62,14 @@ def test_fused_drops_the_same_probabilities_as_xla(inputs):
 def test_kernels_leak_nothing_between_sequences(inputs, implementation):
     (query, key, value, _), sequence_ids = inputs
 
-    def of_sequence(key, value):
+    @jax.jit
+    @functools.partial(jax.grad, argnums=(0, 1))
+    def gradients(key, value):
         context = attention(query, key, value, sequence_ids, implementation=implementation)
         return jnp.sum(jnp.sin(context) * (sequence_ids == 2)[..., None, None])
 
     own = np.asarray(sequence_ids == 2)
-    for gradient in jax.grad(of_sequence, argnums=(0, 1))(key, value):
+    for gradient in gradients(key, value):
         assert np.all(np.asarray(gradient)[~own] == 0.0)
         assert np.all(np.abs(np.asarray(gradient)[own]).max((-1, -2)) > 0)
 
@@ -78,11 +82,15 @@ def test_the_bias_of_cudnn_keeps_sequences_apart(inputs):
         assert bias.shape == (BATCH, 1, LENGTH, LENGTH) and bias.dtype == dtype
         assert np.array_equal(bias == 0, same)
         assert np.all(np.asarray(jnp.exp(bias.astype(jnp.float32)))[~np.asarray(same)] == 0.0)
-    run = jax.vjp(
-        lambda *x: attention_kernels.cudnn(*x, sequence_ids, implementation="xla"),
-        query, key, value,
-    )  # fmt: skip
-    ours = run[0], *run[1](cotangent)
+
+    @jax.jit
+    def by_cudnn(*arrays):
+        context, pull_back = jax.vjp(
+            lambda *x: attention_kernels.cudnn(*x, sequence_ids, implementation="xla"), *arrays
+        )
+        return context, *pull_back(cotangent)
+
+    ours = by_cudnn(query, key, value)
     for one, other in zip(ours, value_and_gradients(inputs, "xla"), strict=True):
         np.testing.assert_allclose(one, other, atol=5e-6, rtol=0)
 
@@ -138,7 +146,7 @@ def test_cudnn_refuses_float32(inputs):
 
 
 ON_A_MESH = """
-import jax, numpy as np
+import functools, jax, numpy as np
 from biobert_jax.config import MeshConfig
 from biobert_jax.model.attention import attention
 from biobert_jax.model.dropout import row_seeds
@@ -148,17 +156,18 @@ ids = np.repeat([[1] * 50 + [2] * 78], 4, 0)
 seeds = row_seeds(jax.random.key(0), 4)
 mesh = make_mesh(MeshConfig(layout="fsdp+tp", tensor=2), heads=8)
 for name, rate in (("fused", 0.1), ("splash", 0.0)):
-    def run(*arrays, name=name):
-        return attention(*arrays, ids, implementation=name, dropout_rate=rate, dropout_seeds=seeds)
-    def loss(*arrays, name=name):
-        return (run(*arrays, name=name) ** 2).sum()
-    grads = jax.grad(loss, argnums=(0, 1, 2))
+    def loss(name, *arrays, rate=rate):
+        context = attention(
+            *arrays, ids, implementation=name, dropout_rate=rate, dropout_seeds=seeds
+        )
+        return (context ** 2).sum(), context
+    def run(name):
+        gradients = jax.value_and_grad(functools.partial(loss, name), (0, 1, 2), has_aux=True)
+        (_, context), found = jax.jit(gradients)(*arrays)
+        return context, *found
     with jax.set_mesh(mesh):
-        found = jax.jit(run)(*arrays), *jax.jit(grads)(*arrays)
-    expected = run(*arrays, name="xla"), *jax.grad(
-        lambda *a: loss(*a, name="xla"), argnums=(0, 1, 2)
-    )(*arrays)
-    for one, other in zip(found, expected):
+        found = run(name)
+    for one, other in zip(found, run("xla")):
         assert np.abs(np.asarray(one) - np.asarray(other)).max() < 2e-5, name
 """
 
