@@ -21,6 +21,11 @@ PIP := $(RUN) -m pip -qq --disable-pip-version-check --no-input
 # pip would otherwise build them in ours as soon as it holds the package wheel, without their needs.
 SDISTS := promise,seqeval,docopt
 LOCKED := --use-pep517 --only-binary :all: --no-binary $(SDISTS)
+# Programs that the tests have compiled, kept over runs: a cache's keys hold versions and flags.
+JAX_CACHE ?= $(abspath $(VENV))/jax_cache
+# Workers take files in the order of tests/conftest.py, the longest first, and keep each whole.
+TESTS = -m pytest -n auto --dist loadfile --no-loadscope-reorder
+test test-torch test-slow test-aot test-newest: export JAX_COMPILATION_CACHE_DIR = $(JAX_CACHE)
 BASE := $(VENV)/.installed-base
 TEST := $(VENV)/.installed-test
 PARITY := $(VENV)/.installed-parity
@@ -42,13 +47,14 @@ quickstart: $(BASE) $(PACKAGE) ## the whole job on a small embedded corpus, a fe
 	@$(RUN) -m biobert_jax.quickstart --output $(OUTPUT) $(ARGS)
 
 test: $(TEST) $(PACKAGE) ## the tests, without those marked torch, slow or tpu_aot
-	@$(RUN) -m pytest -n auto --dist loadfile $(ARGS)
+	@$(RUN) $(TESTS) $(ARGS)
 
 test-torch: $(PARITY) $(PACKAGE) ## parity with the PyTorch models; installs torch
-	@HF_HUB_OFFLINE=1 $(RUN) -m pytest -m torch $(ARGS)
+	@HF_HUB_OFFLINE=1 $(RUN) -m pytest --hypothesis-profile=thorough -m torch $(ARGS)
 
-test-slow: $(TEST) $(PACKAGE) ## the tests that take minutes: damaged archives, Beam on real corpora
-	@$(RUN) -m pytest -m slow $(ARGS)
+test-slow: $(TEST) $(PACKAGE) ## the tests that take minutes, and properties with all their examples
+	@$(RUN) $(TESTS) --hypothesis-profile=thorough \
+	    -m "(slow or property) and not torch and not tpu_aot" $(ARGS)
 
 test-aot: $(TEST) $(TPU) $(PACKAGE) ## the training step compiled for TPUs; installs libtpu, needs no TPU
 	@JAX_PLATFORMS=cpu $(RUN) -m pytest -m tpu_aot $(ARGS)
@@ -60,7 +66,7 @@ test-newest: ## the tests with the newest versions that setup.py allows: PYTHON=
 	    --upgrade-strategy eager --use-pep517 --only-binary :all: --no-binary $(SDISTS) --no-binary biobert-jax \
 	    -e '.[tf,plots,test]'
 	@$(VENV)-newest/bin/python -m pip list | grep -iE '^(jax|jaxlib|flax|optax|orbax-checkpoint|numpy|tensorflow-cpu) '
-	@$(VENV)-newest/bin/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(VENV)-newest/bin/python $(TESTS) $(ARGS)
 
 lint: $(TEST) ## ruff: rules and format
 	@$(RUN) -m ruff check .
@@ -98,7 +104,7 @@ lock: $(VENV)/.installed-uv ## resolve setup.py anew into requirements/*.lock
 	    sed 's/:/: /; s/$$/ packages/'
 
 clean: ## remove the environments and everything that was generated
-	@rm -rf $(VENV) $(VENV)-newest .ci/venv .ci/venv313 .ci/out $(OUTPUT) build dist *.egg-info
+	@rm -rf $(VENV) $(VENV)-newest .ci/venv .ci/venv313 .ci/jax_cache .ci/out $(OUTPUT) build dist *.egg-info
 	@rm -rf .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,8 +1,11 @@
 """A vocabulary, a data set and tagged files, made once from the embedded corpus by the verbs."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,36 +42,46 @@ def corpus() -> Path:
 
 
 @pytest.fixture(scope="session")
-def vocab(tmp_path_factory) -> Path:
+def vocab(made_once) -> Path:
     """A vocabulary of the embedded corpus."""
-    path = tmp_path_factory.mktemp("vocab") / "vocab.txt"
-    source = ["--input", str(CORPUS / "abstracts.xml"), "--format", "pubmed"]
-    assert cli.main(["vocab", *source, "--size", "800", "--output", str(path)]) == 0
-    return path
+
+    def make(folder):
+        source = ["--input", str(CORPUS / "abstracts.xml"), "--format", "pubmed"]
+        folder.mkdir()
+        output = ["--output", str(folder / "vocab.txt")]
+        assert cli.main(["vocab", *source, "--size", "800", *output]) == 0
+
+    return made_once("vocab", make) / "vocab.txt"
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory, vocab) -> Path:
+def data(made_once, vocab) -> Path:
     """A prepared data set of rows of 64."""
-    path = tmp_path_factory.mktemp("data") / "prepared"
-    assert cli.main(prepare_command(vocab, path)) == 0
-    return path
+
+    def make(folder):
+        assert cli.main(prepare_command(vocab, folder)) == 0
+
+    return made_once("data", make)
 
 
 @pytest.fixture(scope="session")
-def pretrained(tmp_path_factory, data) -> Path:
+def pretrained(made_once, data) -> Path:
     """A workdir in which the shrunk pre-training ran to its end."""
-    workdir = tmp_path_factory.mktemp("pretrained") / "run"
-    assert cli.main(pretrain_command(data, workdir)) == 0
-    return workdir
+
+    def make(folder):
+        assert cli.main(pretrain_command(data, folder)) == 0
+
+    return made_once("pretrained", make)
 
 
 @pytest.fixture(scope="session")
-def tagger(tmp_path_factory, pretrained) -> Path:
+def tagger(made_once, pretrained) -> Path:
     """A workdir in which the shrunk fine-tuning ran to its end."""
-    workdir = tmp_path_factory.mktemp("tagger") / "run"
-    assert cli.main(ner_command(pretrained, workdir)) == 0
-    return workdir
+
+    def make(folder):
+        assert cli.main(ner_command(pretrained, folder)) == 0
+
+    return made_once("tagger", make)
 
 
 def prepare_command(vocab, output, *more) -> list[str]:
@@ -97,7 +110,7 @@ def ner_command(init, workdir, *more) -> list[str]:
 
 def biobert(arguments, *, devices: int = 1) -> subprocess.Popen:
     """The command in a process of its own, with simulated devices."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"--xla_force_host_platform_device_count={devices}" if devices > 1 else ""
     return subprocess.Popen(
         [sys.executable, "-m", "biobert_jax", *arguments],
         cwd=ROOT,
@@ -106,3 +119,27 @@ def biobert(arguments, *, devices: int = 1) -> subprocess.Popen:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def wait_until(process: subprocess.Popen, condition: Callable[[], bool]) -> None:
+    """Waits for a condition or the process's end."""
+    with killed_with_its_test(process):
+        while not condition() and process.poll() is None:
+            time.sleep(0.02)
+
+
+def errors_of(process: subprocess.Popen) -> str:
+    """What it said on standard error until its end."""
+    with killed_with_its_test(process):
+        return process.communicate()[1]
+
+
+@contextlib.contextmanager
+def killed_with_its_test(process: subprocess.Popen) -> Iterator[None]:
+    """A test that is given up, as after pytest's timeout, leaves no process behind."""
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        process.communicate()
+        raise

@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -12,7 +11,13 @@ from biobert_jax import cli
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.training.metrics import MEASURED
-from tests.end_to_end.conftest import biobert, prepare_command, pretrain_command
+from tests.end_to_end.conftest import (
+    biobert,
+    errors_of,
+    prepare_command,
+    pretrain_command,
+    wait_until,
+)
 
 
 def metrics_of(workdir):
@@ -59,7 +64,9 @@ def test_rows_without_pairs_leave_the_next_sentence_heads_alone(pretrained):
     assert same == {"pooler", "nsp"}
 
 
-@pytest.mark.parametrize("step", [2, 4, 6])
+@pytest.mark.parametrize(
+    "step", [4, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 6))]
+)
 def test_a_run_that_died_ends_the_same_bit_for_bit(pretrained, data, tmp_path, step):
     without_checkpoints_after(pretrained, tmp_path / "run", step)
     # What a killed run leaves: an unfinished checkpoint and half a line of metrics.
@@ -73,10 +80,7 @@ def test_a_run_that_died_ends_the_same_bit_for_bit(pretrained, data, tmp_path, s
 
 def test_killed_for_real(pretrained, data, tmp_path):
     process = biobert(pretrain_command(data, tmp_path / "run"))
-    deadline = time.monotonic() + 120
-    while not orbax.checkpoints_of(tmp_path / "run") and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(process, lambda: orbax.checkpoints_of(tmp_path / "run"))
     process.kill()
     process.communicate()
     assert cli.main(pretrain_command(data, tmp_path / "run")) == 0
@@ -90,13 +94,10 @@ def test_signals_save_and_the_run_goes_on(pretrained, data, tmp_path, number):
     # Saves only at the end: what the signal saved is all there is.
     more = ["--config.train.checkpoint_every=0", "--config.train.num_steps=100000"]
     process = biobert(pretrain_command(data, tmp_path / "run", *more))
-    deadline = time.monotonic() + 120
     metrics = tmp_path / "run/metrics.jsonl"
-    while not (metrics.exists() and '"loss"' in metrics.read_text()) and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(process, lambda: metrics.exists() and '"loss"' in metrics.read_text())
     process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
+    errors = errors_of(process)
     assert process.returncode == 128 + number
     assert "is saved: the same command goes on" in errors.splitlines()[-1]
     [saved] = orbax.checkpoints_of(tmp_path / "run")
@@ -132,9 +133,10 @@ def test_other_data_in_the_same_folder_is_noticed(pretrained, data, vocab, tmp_p
     assert cli.main(pretrain_command(tmp_path / "copy", tmp_path / "run")) == 0
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_same_losses(pretrained, data, tmp_path):
     process = biobert(pretrain_command(data, tmp_path / "run"), devices=8)
-    _, errors = process.communicate(timeout=280)
+    errors = errors_of(process)
     assert process.returncode == 0, errors
     assert "8 cpu device(s)" in errors
     one, eight = (

@@ -9,7 +9,7 @@ from biobert_jax.checkpoints.load import load_checkpoint
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.config import DataConfig
 from biobert_jax.training.phases import open_phases
-from tests.end_to_end.conftest import biobert, prepare_command, pretrain_command
+from tests.end_to_end.conftest import biobert, errors_of, prepare_command, pretrain_command
 from tests.end_to_end.test_pretraining import (
     assert_same_result,
     metrics_of,
@@ -78,7 +78,7 @@ def test_a_run_that_died_ends_the_same_bit_for_bit(pretrained_on_pairs, pairs, t
 @pytest.mark.slow
 def test_eight_devices_give_the_same_losses(pretrained_on_pairs, pairs, tmp_path):
     process = biobert(pretrain_command(pairs, tmp_path / "run"), devices=8)
-    _, errors = process.communicate(timeout=280)
+    errors = errors_of(process)
     assert process.returncode == 0, errors
     one, eight = (
         [[m["mlm_loss"], m["nsp_loss"]] for m in metrics_of(w) if "loss" in m]

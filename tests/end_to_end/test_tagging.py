@@ -15,7 +15,7 @@ from biobert_jax.predict.tagger import EntityTagger, RawDocument
 from tests.end_to_end.conftest import ner_command
 
 
-def test_what_finetuning_writes(tagger, corpus, capsys):
+def test_what_finetuning_writes(tagger, corpus, tmp_path, capsys):
     scores = json.loads((tagger / "scores.json").read_text())
     assert scores["sentences"] == 120 and 0 <= scores["test"]["f1"] <= 1
     card = (tagger / "README.md").read_text()
@@ -23,11 +23,11 @@ def test_what_finetuning_writes(tagger, corpus, capsys):
     assert cli.main(["evaluate", "--predictions", str(tagger / "predictions.conll")]) == 0
     from_file = capsys.readouterr().out
     test = str(corpus / "test.tsv")
-    out = str(tagger / "again.json")
+    out = str(tmp_path / "again.json")
     command = ["evaluate", "--checkpoint", str(tagger), "--data", test, "--json", out]
     assert cli.main(command) == 0
     assert capsys.readouterr().out == from_file
-    assert json.loads((tagger / "again.json").read_text()) == scores["test"]
+    assert json.loads((tmp_path / "again.json").read_text()) == scores["test"]
 
 
 def test_the_predictions_hold_every_word_of_the_test_file(tagger, corpus):
