@@ -222,6 +222,13 @@ def test_what_a_formula_needed_goes_with_it(tmp_path, text, expected):
         (f"Smith et al.{cite('<sup>2021a</sup>')} and", "Smith et al. 2021a and"),
         (f"Smith (<sup>{cite('2021')}</sup>) and", "Smith (2021) and"),
         (f"Smith, {cite('2019')}; Wu, {cite('2020')},{cite('2021')}", "Smith, 2019; Wu, 2020,2021"),
+        (
+            f"in Ref.<sup>{cite('12')}</sup>, and in ref. {cite('<sup>1</sup>')},",
+            "in Ref. 12, and in ref. 1,",
+        ),
+        (f"references<sup>{cite('6')},{cite('7')}</sup>.The end", "references 6,7.The end"),
+        (f"cells<sup>{cite('6')},{cite('7')}</sup>.The end", "cells. The end"),
+        (f"(e.g. cells<sup>{cite('6')}</sup>,) or", "(e.g. cells) or"),
         (f"Ref. {cite('12')} and Ref.{cite('12')}", "Ref. 12 and Ref.12"),
         ('trials<xref ref-type="fn">a</xref> of <xref ref-type="fn">†</xref>', "trials of"),
         ('Fig<xref ref-type="fig">1</xref>', "Fig1"),

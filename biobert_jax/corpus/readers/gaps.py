@@ -30,6 +30,7 @@ _SUP_OF_CITES = re.compile(
 _CITE_OF_SUP = re.compile(rf"{CITE}{_POINTS}{SUP}[^{SUP_END}{CITE}]*{SUP_END}{_POINTS}{CITE_END}")
 _CITE_AFTER_SUP = re.compile(rf"{_SUP_POINTS}{_NUMBER_CITE}")
 _YEAR = re.compile(r"(?<!\d)(?:1[89]|20)\d\d(?!\d)")
+_REFERENCE_WORD = re.compile(r"\b(?:refs?\.?|references?)\s*$", re.IGNORECASE)
 _MARKS = re.compile(f"[{CITE}{CITE_END}{SUP}{SUP_END}]")
 # Without <sup>, but meant so: "cells<xref>12</xref>", "in 2009.<xref>12</xref>". The mark of a
 # footnote is always raised.
@@ -65,9 +66,11 @@ _HOLES = re.compile(rf"{HOLE}(?:\s*(?:[,;‐-―−-]|{_SUP_POINTS})?\s*{HOLE}|\
 _EMPTY_BRACKETS = re.compile(rf"[(\[][\s,;‐-―−-]*(?:{HOLE}[\s,;‐-―−-]*)+[)\]]")
 _HOLE_AFTER_BRACKET = re.compile(rf"(?<=[(\[]) ?{HOLE}[ ,;:]*")
 _POINT_AND_HOLE_BEFORE_END = re.compile(rf"[,;:] ?{HOLE} ?(?=[)\]]|\.(?!\d))")
+_HOLE_AND_POINT_BEFORE_END = re.compile(rf"{HOLE} ?[,;:] ?(?=[)\]])")
 _HOLE_BETWEEN_POINTS = re.compile(rf"([,;:]) ?{HOLE} ?([,;:])")
 _HOLE_AND_SPACE_BEFORE_POINT = re.compile(rf" {HOLE} ?(?={_POINT_NOT_OF_NUMBER})")
 _HOLE_BEFORE_POINT = re.compile(rf"{HOLE} (?={_POINT_NOT_OF_NUMBER})")
+_HOLE_BEFORE_GLUED_STOP = re.compile(rf"{HOLE}\.(?=[A-Z][a-z])")
 _HOLE_IN_WORD = re.compile(rf"{HOLE}(?<=[\w.,;:?!)\]%”]{HOLE})(?=\w|[.,]\d)")
 
 
@@ -79,20 +82,21 @@ def without_citations(text: str) -> str:
     """
     if CITE not in text:
         return text
-    text = _CITE_OF_SUP.sub(_cited_or_year, text)
-    text = _SUP_OF_CITES.sub(_cited_or_year, text)
+    text = _CITE_OF_SUP.sub(_cited_or_kept, text)
+    text = _SUP_OF_CITES.sub(_cited_or_kept, text)
     text = _CITE_AFTER_SUP.sub(CITED, text)
     text = _GLUED_CITES.sub(CITED, text)
     text = _MORE_CITES.sub(CITED, text)
     return text.replace(CITE, "").replace(CITE_END, "")
 
 
-def _cited_or_year(match: re.Match[str]) -> str:
-    if not _YEAR.search(match[0]):
+def _cited_or_kept(match: re.Match[str]) -> str:
+    """`CITED` for what is raised, but a year and the number of "ref. 12" as text."""
+    before = match.string[max(0, match.start() - 12) : match.start()]
+    if not _YEAR.search(match[0]) and not _REFERENCE_WORD.search(before):
         return CITED
     text = _MARKS.sub("", match[0])
-    before = match.string[match.start() - 1 : match.start()]
-    return f" {text}" if before.isalnum() or before in (".", ",") else text
+    return f" {text}" if before[-1:].isalnum() or before[-1:] in (".", ",") else text
 
 
 def closed_up(passage: str) -> str:
@@ -107,12 +111,14 @@ def closed_up(passage: str) -> str:
     if HOLE in passage:
         passage = _POINTS_BEFORE_HOLE.sub(HOLE, passage)
         passage = _HOLES.sub(HOLE, passage)
-        passage = _EMPTY_BRACKETS.sub(HOLE, passage)
+        passage = _HOLES.sub(HOLE, _EMPTY_BRACKETS.sub(HOLE, passage))
         passage = _HOLE_AFTER_BRACKET.sub("", passage)
+        passage = _HOLE_AND_POINT_BEFORE_END.sub(HOLE, passage)
         passage = _POINT_AND_HOLE_BEFORE_END.sub("", passage)
         passage = _HOLE_BETWEEN_POINTS.sub(_stronger, passage)
         passage = _HOLE_AND_SPACE_BEFORE_POINT.sub("", passage)
         passage = _HOLE_BEFORE_POINT.sub("", passage)
+        passage = _HOLE_BEFORE_GLUED_STOP.sub(". ", passage)
         passage = _HOLE_IN_WORD.sub(" ", passage).replace(HOLE, "")
         passage = clean_passage(passage).lstrip(" ,;:")
     if SUP in passage or SUP_END in passage:
