@@ -237,10 +237,10 @@ def test_a_workdir_of_another_config_is_refused(fails, data, pretrained):
     assert "is at step 8, beyond the 4 steps" in line
 
 
-def test_every_tagged_file_is_read_before_the_training(fails, pretrained, corpus, tmp_path):
+def test_every_tagged_file_is_read_before_the_checkpoint(fails, corpus, tmp_path):
     for name in ("train.tsv", "devel.tsv", "test.tsv"):
         shutil.copy(corpus / name, tmp_path / name)
-    command = ner_command(pretrained, tmp_path / "run", f"--config.data.dir={tmp_path}")
+    command = ner_command(tmp_path / "none", tmp_path / "run", f"--config.data.dir={tmp_path}")
     for name, odd in (
         ("devel.tsv", "lonely"),
         ("test.tsv", "colitis\tB_X"),
