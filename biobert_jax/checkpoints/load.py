@@ -1,15 +1,18 @@
 """Opens a checkpoint of any format, and fits its parameters to a model."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from biobert_jax.checkpoints import huggingface, orbax
+from biobert_jax.checkpoints import huggingface, huggingface_files, orbax
+from biobert_jax.checkpoints.labels import check_labels, with_type
 from biobert_jax.checkpoints.tree import flatten, unflatten
 from biobert_jax.config import COMPUTE_FIELDS, FUNCTION_FIELDS, ModelConfig
+from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.errors import UserError
 
 
@@ -23,7 +26,8 @@ class Checkpoint:
       kind: "pretraining", "ner" or "encoder" (a bare encoder).
       model: computed as by default: a kernel that training chose for its devices may not run here.
       params: nested dict of float32 NumPy arrays, paths as in the models.
-      vocab: the vocabulary file.
+      tokenizer: of its vocabulary, which has at most `model.vocab_size` tokens.
+      labels: a tagger's, in the order of its outputs, each with its type.
       unexpected: parameters that were there and that no model of ours has.
     """
 
@@ -33,10 +37,15 @@ class Checkpoint:
     step: int
     model: ModelConfig
     params: dict[str, Any]
-    vocab: Path
+    tokenizer: Tokenizer
     labels: tuple[str, ...] = ()
     max_seq_length: int = 512
     unexpected: tuple[str, ...] = ()
+
+    @property
+    def vocab(self) -> Path:
+        """The vocabulary's file."""
+        return self.tokenizer.path
 
 
 def find_checkpoint(path: str | os.PathLike) -> tuple[Path, str]:
@@ -45,50 +54,102 @@ def find_checkpoint(path: str | os.PathLike) -> tuple[Path, str]:
     Raises:
       UserError: there is no checkpoint.
     """
-    path = Path(path)
+    given, path = os.fspath(path), Path(path)
     if not path.exists():
-        raise UserError(f"{path}: no such checkpoint")
+        raise UserError(_absent(given))
+    if path.is_file():
+        raise UserError(f"{path}: this is a file: give the folder of the checkpoint")
     if orbax.is_checkpoint(path):
         return path, "orbax"
     saved = orbax.checkpoints_of(path)
     if saved:
         return saved[0], "orbax"
-    weights = any((path / n).is_file() for n in ("model.safetensors", "pytorch_model.bin"))
-    if (path / "config.json").is_file() and weights:
+    if huggingface_files.is_folder(path):
         return path, "hf"
-    if any(path.glob("*.ckpt.index")) or Path(f"{path}.index").is_file():
-        raise UserError(f"{path}: TF1 checkpoints are not read in this version")
-    raise UserError(
-        f"{path}: no finished checkpoint here: give a workdir, one of its checkpoints/STEP "
-        "folders, or a Hugging Face folder"
+    raise UserError(f"{path}: no finished checkpoint here: {_what_is_there(path)}")
+
+
+def _absent(given: str) -> str:
+    """What to say of a path where nothing is."""
+    if Path(f"{given}.index").is_file():
+        return f"{given}: TF1 checkpoints are not read in this version"
+    parts = given.split("/")
+    if len(parts) == 2 and all(parts) and not Path(parts[0]).exists():
+        return (
+            f"{given}: no such folder here. If it is a model of the Hugging Face Hub, save it to a "
+            f"folder first (hf download {given} --local-dir {parts[1]}) and give that"
+        )
+    return f"{given}: no such checkpoint"
+
+
+def _what_is_there(path: Path) -> str:
+    """Why a folder is no checkpoint, as far as its files show."""
+    names = {entry.name for entry in path.iterdir()}
+    if any(name.endswith(".ckpt.index") or name.startswith("bert_model.ckpt") for name in names):
+        return "TF1 checkpoints are not read in this version"
+    foreign = [n for n in ("tf_model.h5", "flax_model.msgpack", "model.onnx") if n in names]
+    known = [n for n in (*huggingface_files.CONFIGS, *huggingface_files.WEIGHTS) if n in names]
+    if foreign:
+        return f"{foreign[0]} is not read: save it as model.safetensors with transformers"
+    if known:
+        missing = "weights (model.safetensors)" if "config" in known[0] else "config.json"
+        return f"{', '.join(known)}, but no {missing}: copy the whole folder"
+    return (
+        "give a workdir, one of its checkpoints/STEP folders, or a Hugging Face folder "
+        "(config.json, model.safetensors, vocab.txt or tokenizer.json)"
     )
 
 
 def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
-    """Reads a checkpoint's parameters and description.
+    """Reads a checkpoint's parameters and description, and compares them with each other.
 
     A workdir whose newest checkpoint is damaged is an error here; only resuming a run falls
     back to an older one.
 
     Raises:
-      UserError: there is none, or it is damaged.
+      UserError: there is none, or it is damaged; its files contradict each other: tables of
+        other sizes than its config says, more tokens than rows.
     """
     path, form = find_checkpoint(path)
-    if form == "hf":
-        folder = huggingface.read(path)
-        kind = "pretraining" if "mlm" in folder.params else "encoder"
-        return Checkpoint(
-            path,
-            "hf",
-            "ner" if folder.labels else kind,
-            0,
-            folder.model,
-            folder.params,
-            folder.vocab,
-            folder.labels,
-            folder.max_seq_length,
-            folder.unexpected,
+    loaded = _load_huggingface(path) if form == "hf" else _load_orbax(path)
+    outputs = len(loaded.labels)
+    if not outputs and "classifier" in loaded.params:  # labels are asked for by `check_tagger`
+        outputs = np.shape(loaded.params["classifier"]["bias"])[0]
+    problems = huggingface.check_shapes(loaded.params, loaded.model, outputs, theirs=form == "hf")
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise UserError(f"{path}: {problems[0]}{more}: its files do not belong together")
+    if loaded.tokenizer.vocab_size > loaded.model.vocab_size:
+        raise UserError(
+            f"{path}: {loaded.vocab.name} has {loaded.tokenizer.vocab_size:,} tokens, the word "
+            f"embeddings have {loaded.model.vocab_size:,} rows: the vocabulary is not this model's"
         )
+    if loaded.max_seq_length > loaded.model.max_position_embeddings:
+        raise UserError(
+            f"{path}: rows of {loaded.max_seq_length}, but {loaded.model.max_position_embeddings} "
+            "position embeddings: its files do not belong together"
+        )
+    return loaded
+
+
+def _load_huggingface(path: Path) -> Checkpoint:
+    folder = huggingface.read(path)
+    kind = "pretraining" if "mlm" in folder.params else "encoder"
+    return Checkpoint(
+        path,
+        "hf",
+        "ner" if folder.is_tagger else kind,
+        0,
+        folder.model,
+        folder.params,
+        folder.tokenizer,
+        tuple(map(with_type, folder.labels)) if folder.is_tagger else (),
+        folder.max_seq_length,
+        folder.unexpected,
+    )
+
+
+def _load_orbax(path: Path) -> Checkpoint:
     metadata = orbax.read_metadata(path)
     defaults = ModelConfig()
     computed = {name: getattr(defaults, name) for name in COMPUTE_FIELDS}
@@ -99,10 +160,54 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
         metadata.step,
         replace(metadata.model, **computed),
         orbax.restore_params(path),
-        path / metadata.vocab,
-        metadata.labels,
+        load_tokenizer(path / metadata.vocab),
+        tuple(map(with_type, metadata.labels)),
         metadata.max_seq_length,
     )
+
+
+def check_tagger(checkpoint: Checkpoint) -> None:
+    """Refuses a checkpoint that cannot tag words, or that does not say what its outputs mean.
+
+    Raises:
+      UserError: it is no tagger; its labels are none.
+    """
+    if checkpoint.kind != "ner":
+        article = "an" if checkpoint.kind[0] in "aeiou" else "a"
+        raise UserError(
+            f"{checkpoint.path}: {article} {checkpoint.kind} checkpoint cannot tag text: fine-tune "
+            "it first with `biobert finetune`"
+        )
+    file = "config.json: id2label" if checkpoint.format == "hf" else f"{orbax.NAME}: labels"
+    check_labels(checkpoint.labels, f"{checkpoint.path / file}")
+
+
+def with_labels(checkpoint: Checkpoint, labels: Sequence[str]) -> tuple[Checkpoint, list[str]]:
+    """The checkpoint with a classifier of `labels`, in their order; without one of others.
+
+    Equal numbers mean nothing: a head is taken over by its labels.
+
+    Returns:
+      The checkpoint, and what a user should be told.
+    """
+    if "classifier" not in checkpoint.params:
+        return checkpoint, []
+    params = dict(checkpoint.params)
+    old = params.pop("classifier")
+    if len(labels) == len(checkpoint.labels) and set(labels) == set(checkpoint.labels):
+        order = [checkpoint.labels.index(label) for label in labels]
+        params["classifier"] = {name: array[..., order] for name, array in old.items()}
+        return replace(checkpoint, params=params, labels=tuple(labels)), []
+    note = (
+        f"its labels are {_some(checkpoint.labels) or 'not known'}, those of the data "
+        f"{_some(labels)}: the classifier starts anew"
+    )
+    return replace(checkpoint, params=params, labels=()), [note]
+
+
+def _some(labels: Sequence[str], most: int = 7) -> str:
+    more = f" … ({len(labels)})" if len(labels) > most else ""
+    return " ".join(labels[:most]) + more
 
 
 def check_same_model(checkpoint: Checkpoint, model: ModelConfig) -> None:

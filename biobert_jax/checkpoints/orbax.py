@@ -21,7 +21,7 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from biobert_jax.config import ModelConfig
+from biobert_jax.corpus.dataset import fields
+from biobert_jax.corpus.text.tokenization import Tokenizer
+from biobert_jax.corpus.text.tokenizer_files import TokenizerOptions
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256, write_text_atomically
 
@@ -50,9 +53,10 @@ class Metadata:
     """What a checkpoint is of: enough to use it without its config file.
 
     `kind` is "pretraining" or "ner"; `labels` are the NER labels in the order of the classifier's
-    outputs; `vocab` is the vocabulary's file name in the checkpoint's folder; `data` is a hash of
-    what it was trained on, so that a run does not go on with other rows; `retention` is one of
-    the three above.
+    outputs; `vocab` is the vocabulary's file name in the checkpoint's folder, and `tokenizer` what
+    `TokenizerOptions` has of its use (the writers fill both in); `data` is a hash of what it was
+    trained on, so that a run does not go on with other rows; `retention` is one of the three
+    above.
     """
 
     kind: str
@@ -63,6 +67,20 @@ class Metadata:
     max_seq_length: int = 512
     data: str = ""
     retention: str = NORMAL
+    tokenizer: dict[str, Any] = field(default_factory=dict)
+
+
+_LABELS = fields.Kind(
+    "a list of strings", lambda v: isinstance(v, list) and all(isinstance(x, str) for x in v)
+)
+_METADATA = {
+    "kind": fields.TEXT,
+    "step": fields.COUNT,
+    "model": fields.OBJECT,
+    "vocab": fields.FILE_NAME,
+    "labels": _LABELS,
+    "max_seq_length": fields.integer(1),
+}
 
 
 class CheckpointWriter:
@@ -91,7 +109,7 @@ class CheckpointWriter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._finishing: Future | None = None
 
-    def save(self, metadata: Metadata, vocab: Path, params: Any, optimizer: Any) -> None:
+    def save(self, metadata: Metadata, tokenizer: Tokenizer, params: Any, optimizer: Any) -> None:
         """Starts a save of arrays that the caller may donate once this returns.
 
         Waits for the save before it, and raises what went wrong there.
@@ -106,7 +124,7 @@ class CheckpointWriter:
         arrays = {"params": params, "optimizer": optimizer}
         items = {name: ocp.args.StandardSave(tree) for name, tree in arrays.items()}
         self._saver.save(path, args=ocp.args.Composite(**items))
-        self._finishing = self._thread.submit(self._finish, path, metadata, vocab)
+        self._finishing = self._thread.submit(self._finish, path, metadata, tokenizer)
 
     def failed(self) -> bool:
         """True where the save under way is known to have failed; does not wait."""
@@ -139,13 +157,12 @@ class CheckpointWriter:
             self._thread.shutdown()
             self._saver.close()
 
-    def _finish(self, path: Path, metadata: Metadata, vocab: Path) -> None:
+    def _finish(self, path: Path, metadata: Metadata, tokenizer: Tokenizer) -> None:
         # Returns when the arrays of all processes are there. The processes meet through JAX's
         # coordination service: a collective here would run into those of the training thread.
         self._saver.wait_until_finished()
         if self._first:
-            shutil.copyfile(vocab, path / metadata.vocab)
-            write_checkpoint_manifest(path, metadata)
+            _finish_checkpoint(path, metadata, tokenizer)
             for old in superseded(self._folder, self._keep):
                 remove_checkpoint(old)
 
@@ -161,13 +178,28 @@ def superseded(folder: Path, keep: int) -> list[Path]:
     return [folder / str(step) for step in sorted(normal + temporary)]
 
 
-def write_checkpoint(path: Path, metadata: Metadata, vocab: Path, params: Any) -> None:
-    """Writes a checkpoint of parameters alone (a converted one), and returns when it is whole."""
+def write_checkpoint(path: Path, metadata: Metadata, tokenizer: Tokenizer, params: Any) -> None:
+    """Writes a checkpoint of parameters alone (a converted one), and returns when it is whole.
+
+    Raises:
+      UserError: it cannot be written.
+    """
     path = path.absolute()
-    path.mkdir(parents=True)
-    shutil.copyfile(vocab, path / metadata.vocab)
-    with ocp.StandardCheckpointer() as saver:
-        saver.save(path / "params", params)
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        with ocp.StandardCheckpointer() as saver:
+            saver.save(path / "params", params)
+    except Exception as error:  # Orbax raises what its many parts raise
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path / 'params'}: cannot be written ({reason})") from error
+    _finish_checkpoint(path, metadata, tokenizer)
+
+
+def _finish_checkpoint(path: Path, metadata: Metadata, tokenizer: Tokenizer) -> None:
+    """Writes the vocabulary, and last the manifest that completes the checkpoint."""
+    (path / tokenizer.file_name).write_bytes(tokenizer.vocab_bytes())
+    options = tokenizer.options.to_dict()
+    metadata = dataclasses.replace(metadata, vocab=tokenizer.file_name, tokenizer=options)
     write_checkpoint_manifest(path, metadata)
 
 
@@ -237,7 +269,13 @@ def restore_params(path: Path) -> dict[str, Any]:
       UserError: a file is missing, changed or unknown.
     """
     _require_intact(path)
-    return read_arrays(path / "params")
+    try:
+        return read_arrays(path / "params")
+    except Exception as error:  # as above; what it read is what was written
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{path / 'params'}: Orbax cannot read it ({reason}): use another checkpoint"
+        ) from error
 
 
 def read_arrays(folder: Path) -> Any:
@@ -289,6 +327,11 @@ def _file_names(path: Path) -> list[str]:
     return sorted(name for name in names if name != NAME)
 
 
+def _is_inside(name: Any) -> bool:
+    """Whether a file's name in a manifest stays in the checkpoint's folder."""
+    return isinstance(name, str) and all(part not in ("", ".", "..") for part in name.split("/"))
+
+
 def _content_sha256(content: dict[str, Any]) -> str:
     """Of the manifest's values, in whatever order and with whatever white space they stand."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -303,15 +346,22 @@ def _retention(path: Path) -> str:
 
 def _parse_manifest(path: Path) -> tuple[Metadata, dict[str, str]]:
     try:
-        values = json.loads((path / NAME).read_text(encoding="utf-8"))
+        values = fields.read_object(path / NAME)
         if values.pop("format") != FORMAT:
             raise ValueError("another format")
         # One of an older version has none.
         if values.pop("sha256", None) not in (None, _content_sha256({**values, "format": FORMAT})):
             raise ValueError("it was changed")
         files = values.pop("files")
+        fields.check_fields(values, _METADATA)
+        if not all(map(_is_inside, files)):
+            raise ValueError("files has a name that leads out of the folder")
         values["model"] = ModelConfig(**values["model"])
         values["labels"] = tuple(values["labels"])
+        if values.get("tokenizer"):
+            TokenizerOptions.from_dict(values["tokenizer"])
         return Metadata(**values), files
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise UserError(f"{path / NAME}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{path / NAME}: not a checkpoint's manifest ({error})") from error

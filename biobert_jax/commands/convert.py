@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from biobert_jax.errors import UserError
+from biobert_jax.files import new_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,32 +32,35 @@ def run(args: argparse.Namespace) -> int:
     from biobert_jax.checkpoints.tree import flatten
 
     checkpoint = load.load_checkpoint(args.source)
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        if args.format == "hf":
-            huggingface.write(
-                temporary,
-                checkpoint.model,
-                checkpoint.params,
-                checkpoint.vocab,
-                checkpoint.labels,
-                checkpoint.max_seq_length,
-            )
-        else:
-            metadata = orbax.Metadata(
-                checkpoint.kind,
-                checkpoint.step,
-                checkpoint.model,
-                checkpoint.vocab.name,
-                checkpoint.labels,
-                checkpoint.max_seq_length,
-            )
-            orbax.write_checkpoint(temporary, metadata, checkpoint.vocab, checkpoint.params)
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    if checkpoint.kind == "ner":
+        load.check_tagger(checkpoint)
     arrays = flatten(checkpoint.params)
+    _check_space(target, sum(array.nbytes for array in arrays.values()))
+    try:
+        with new_folder(target) as folder:
+            if args.format == "hf":
+                huggingface.write(
+                    folder,
+                    checkpoint.model,
+                    checkpoint.params,
+                    checkpoint.tokenizer,
+                    checkpoint.labels,
+                    checkpoint.max_seq_length,
+                )
+            else:
+                metadata = orbax.Metadata(
+                    checkpoint.kind,
+                    checkpoint.step,
+                    checkpoint.model,
+                    checkpoint.vocab.name,
+                    checkpoint.labels,
+                    checkpoint.max_seq_length,
+                )
+                orbax.write_checkpoint(folder, metadata, checkpoint.tokenizer, checkpoint.params)
+    except OSError as error:
+        raise UserError(f"--to {target}: cannot be written ({error.strerror or error})") from error
+    except UserError as error:  # the folder had another name while it was written
+        raise UserError(str(error).replace(str(folder), str(target))) from error
     heads = [name for name in ("pooler", "mlm", "nsp", "classifier") if name in checkpoint.params]
     print(
         f"{target}: {sum(array.size for array in arrays.values()):,} parameters, encoder"
@@ -66,5 +70,16 @@ def run(args: argparse.Namespace) -> int:
     if missing and checkpoint.kind != "ner":
         print(f"{args.source} has no {', '.join(missing)}: initialised anew where they are needed")
     for name in checkpoint.unexpected:
-        print(f"left out, unknown: {name}", file=sys.stderr)
+        print(f"left out: {name}", file=sys.stderr)
     return 0
+
+
+def _check_space(target: Path, size: int) -> None:
+    """Refuses what cannot fit before anything is written."""
+    place = next(folder for folder in target.absolute().parents if folder.exists())
+    free = shutil.disk_usage(place).free
+    if free < size:
+        raise UserError(
+            f"--to {target}: the parameters take {size / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB "
+            "are free there: make room, or choose another disk"
+        )

@@ -41,9 +41,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("give --checkpoint with --data, or --predictions")
     if args.json:
         check_output("--json", args.json, [args.predictions or args.data])
+    from biobert_jax.checkpoints.labels import types_of
     from biobert_jax.files import write_text_atomically
     from biobert_jax.scoring import conlleval
-    from biobert_jax.tasks.labels import types_of
 
     if args.predictions:
         from biobert_jax.tasks.ner_files import read_predictions
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 def named_types(gold: Sequence[Sequence[str]], types: set[str]) -> list[tuple[str, ...]]:
     """Gold labels with the one type of a tagger's where none of them has any."""
-    from biobert_jax.tasks.labels import types_of, with_type
+    from biobert_jax.checkpoints.labels import types_of, with_type
 
     if types_of(gold) != {""} or len(types) != 1 or types == {""}:
         return [tuple(labels) for labels in gold]

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import jax
 import numpy as np
 
-from biobert_jax.checkpoints.load import fit_params, load_checkpoint
+from biobert_jax.checkpoints.labels import UNTYPED
+from biobert_jax.checkpoints.load import check_tagger, fit_params, load_checkpoint
 from biobert_jax.corpus.text.sentences import split_sentences
-from biobert_jax.corpus.text.tokenization import Word, load_tokenizer
-from biobert_jax.errors import UserError
+from biobert_jax.corpus.text.tokenization import Word
 from biobert_jax.predict.annotations import AnnotatedDocument, Entity, RawDocument, as_documents
 from biobert_jax.scoring.conlleval import chunks
-from biobert_jax.tasks.labels import UNTYPED
 from biobert_jax.tasks.ner_features import encode_words, pack_sentences
 from biobert_jax.tasks.ner_model import split_by_sentence, tagger_of, word_probabilities
 
@@ -44,14 +43,10 @@ class EntityTagger:
           UserError: there is none, or it is not of a tagger.
         """
         loaded = load_checkpoint(checkpoint)
-        if loaded.kind != "ner":
-            raise UserError(
-                f"{checkpoint}: a {loaded.kind} checkpoint cannot tag text: fine-tune it first "
-                "with `biobert finetune`"
-            )
+        check_tagger(loaded)
         self.labels = loaded.labels
         self.max_seq_length = loaded.max_seq_length
-        self._tokenizer = load_tokenizer(loaded.vocab)
+        self._tokenizer = loaded.tokenizer
         self._graph, create_params = tagger_of(loaded.model, len(self.labels), seed=0)
         params, _ = fit_params(loaded, jax.eval_shape(create_params))
         self._params = jax.device_put(params)

@@ -10,10 +10,10 @@ from typing import Any
 import jax
 
 from biobert_jax import __version__
+from biobert_jax.checkpoints.labels import UNTYPED, types_of
 from biobert_jax.checkpoints.load import Checkpoint
 from biobert_jax.config import NerConfig
 from biobert_jax.scoring.conlleval import Scores
-from biobert_jax.tasks.labels import UNTYPED, types_of
 
 # BERT-tiny has 128, BERT-small 512: what is narrower than this was made to try things out.
 _SMALLEST_USEFUL = 256

@@ -13,15 +13,15 @@ import jax
 import numpy as np
 
 from biobert_jax.checkpoints import orbax
-from biobert_jax.checkpoints.load import Checkpoint, load_checkpoint
+from biobert_jax.checkpoints.labels import UNTYPED, label_set, types_of, with_type
+from biobert_jax.checkpoints.load import Checkpoint, load_checkpoint, with_labels
 from biobert_jax.config import NerConfig
-from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
+from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.data.order import row_order
 from biobert_jax.errors import UserError
 from biobert_jax.files import try_to_write, write_text_atomically
 from biobert_jax.model.kernel_checks import check_kernels
 from biobert_jax.scoring import conlleval
-from biobert_jax.tasks.labels import UNTYPED, label_set, types_of, with_type
 from biobert_jax.tasks.model_card import Training, ner_model_card
 from biobert_jax.tasks.ner_features import NerRows, encode_words, pack_sentences
 from biobert_jax.tasks.ner_files import Sentence, read_sentences, write_predictions
@@ -79,7 +79,7 @@ def finetune_ner(
         raise UserError("init is not set: give a checkpoint to fine-tune, --config.init=CHECKPOINT")
     checkpoint = load_checkpoint(config.init)
     model = dataclasses.replace(checkpoint.model, **dataclasses.asdict(config.model))
-    tokenizer = load_tokenizer(checkpoint.vocab)
+    tokenizer = checkpoint.tokenizer
     length = config.data.max_seq_length
     if length > model.max_position_embeddings:
         raise UserError(
@@ -109,8 +109,9 @@ def finetune_ner(
     like = abstract_state(create_params, optimizer, mesh)
     state, start_step = resume(workdir, like, _say, data=data)
     if state is None:
+        checkpoint, changes = with_labels(checkpoint, labels)
         state, notes = initial_state(create_params, checkpoint, optimizer, mesh)
-        for note in notes:
+        for note in (*changes, *notes):
             _say(f"{config.init}: {note}")
     fill = np.count_nonzero(rows.sequence_ids) / rows.sequence_ids.size
     _say(
@@ -135,7 +136,7 @@ def finetune_ner(
         }
 
     # The loop.
-    metadata = orbax.Metadata("ner", 0, model, checkpoint.vocab.name, labels, length, data)
+    metadata = orbax.Metadata("ner", 0, model, tokenizer.file_name, labels, length, data)
     with instruments(
         workdir,
         config.train,
@@ -168,7 +169,7 @@ def finetune_ner(
                 gradient_dtype=config.train.gradient_dtype,
             ),
             evaluate=evaluate if held_out else None,
-            save=Saver(writer, metadata, checkpoint.vocab),
+            save=Saver(writer, metadata, tokenizer),
             **watching,
         )
 

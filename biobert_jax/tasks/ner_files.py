@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from biobert_jax.checkpoints.labels import with_type
 from biobert_jax.corpus.readers.lines import read_lines
 from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.errors import UserError
 from biobert_jax.files import replacing
 from biobert_jax.scoring.conlleval import chunks
-from biobert_jax.tasks.labels import with_type
 
 # Only these separate fields. str.split() would also cut words at U+0085, U+00A0 or U+2028, which
 # occur inside words of real corpora.

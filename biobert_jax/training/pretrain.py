@@ -10,10 +10,9 @@ import jax
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.load import Checkpoint, check_same_model, load_checkpoint
 from biobert_jax.config import MaskingConfig, PretrainConfig
-from biobert_jax.corpus.text.tokenization import load_tokenizer
+from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.data.source import TrainingData
 from biobert_jax.errors import UserError
-from biobert_jax.files import file_sha256
 from biobert_jax.model.kernel_checks import check_kernels
 from biobert_jax.model.masking import SpecialIds
 from biobert_jax.training import loop
@@ -27,7 +26,7 @@ from biobert_jax.training.phases import data_sha256, open_phases, train_batches
 from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.sharding import check_batch, device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
-from biobert_jax.training.workdir import Saver, claim_workdir, newest_vocab, resume
+from biobert_jax.training.workdir import Saver, claim_workdir, newest_metadata, resume
 
 
 def pretrain(
@@ -43,16 +42,27 @@ def pretrain(
       Interrupted: a signal came; the state was saved.
     """
     # What is read: rows and, where a run begins from one, a checkpoint of the same vocabulary.
-    checkpoint, vocab = None, newest_vocab(workdir)
-    if config.init and vocab is None:
+    checkpoint, vocab, vocab_size = None, None, 0
+    if (newest := newest_metadata(workdir)) is not None:
+        path, saved = newest
+        vocab, vocab_size = path / saved.vocab, saved.model.vocab_size
+    elif config.init:
         checkpoint = load_checkpoint(config.init)
-        vocab = checkpoint.vocab
+        vocab, vocab_size = checkpoint.vocab, checkpoint.model.vocab_size
     phases = open_phases(config.data, vocab)
     data = phases[-1].data
+    tokenizer = load_tokenizer(data.vocab_path)
+    if checkpoint is not None:
+        _check_vocabulary(checkpoint, tokenizer, config, data)
+    # Embeddings may have more rows than the vocabulary has tokens: 64 divides many.
+    if config.model.vocab_size == 0:
+        config = dataclasses.replace(
+            config, model=dataclasses.replace(config.model, vocab_size=vocab_size)
+        )
     for phase in phases:
         config = _with_model_size(config, phase.data)
     if checkpoint is not None:
-        _check_init(checkpoint, config, data)
+        check_same_model(checkpoint, config.model)
 
     # The model on the mesh.
     mesh = make_mesh(config.mesh, heads=config.model.num_attention_heads)
@@ -73,7 +83,8 @@ def pretrain(
     if state is None:
         if config.init and checkpoint is None:  # all that the workdir had was damaged
             checkpoint = load_checkpoint(config.init)
-            _check_init(checkpoint, config, data)
+            _check_vocabulary(checkpoint, tokenizer, config, data)
+            check_same_model(checkpoint, config.model)
         state, notes = initial_state(create_params, checkpoint, optimizer, mesh)
         for note in notes:
             _say(f"{config.init}: {note}")
@@ -91,7 +102,7 @@ def pretrain(
     )
     continues = None
     if config.masking.whole_word:
-        continues = load_tokenizer(data.vocab_path).continuation_table()
+        continues = tokenizer.continuation_table()
     make_inputs = inputs_of(data.format, special, config.masking, continues)
     train_step = make_train_step(
         with_dropout(make_inputs),
@@ -119,7 +130,7 @@ def pretrain(
         "pretraining",
         0,
         config.model,
-        data.vocab_path.name,
+        tokenizer.file_name,
         max_seq_length=data.format.max_seq_length,
         data=sha256,
     )
@@ -148,21 +159,28 @@ def pretrain(
             to_device=lambda batch: device_batch(mesh, batch),
             train_step=train_step,
             evaluate=evaluate,
-            save=Saver(writer, metadata, data.vocab_path),
+            save=Saver(writer, metadata, tokenizer),
             mask_name=MASK_NAMES[data.format.record_format],
             **watching,
         )
     return evaluation
 
 
-def _check_init(checkpoint: Checkpoint, config: PretrainConfig, data: TrainingData) -> None:
-    """Refuses a checkpoint of another vocabulary than the data's, or of another model."""
-    if file_sha256(checkpoint.vocab) != data.vocab_sha256:
+def _check_vocabulary(
+    checkpoint: Checkpoint, tokenizer: Tokenizer, config: PretrainConfig, data: TrainingData
+) -> None:
+    """Refuses data that were made with another vocabulary than the checkpoint's, or otherwise."""
+    theirs = checkpoint.tokenizer
+    if tokenizer.kind != theirs.kind or tokenizer.tokens != theirs.tokens:
         raise UserError(
             f"{data.name} was made with another vocabulary ({data.vocab_path}) than "
             f"{config.init}: make it with {checkpoint.vocab}"
         )
-    check_same_model(checkpoint, config.model)
+    if tokenizer.options != theirs.options:
+        raise UserError(
+            f"{data.name} was made with {tokenizer.options.describe()}, but {config.init} has "
+            f"{theirs.options.describe()}: make it with {checkpoint.vocab}"
+        )
 
 
 def _with_model_size(config: PretrainConfig, data: TrainingData) -> PretrainConfig:

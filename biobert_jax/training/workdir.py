@@ -15,6 +15,7 @@ import jax
 
 from biobert_jax.checkpoints import orbax
 from biobert_jax.config_parsing import to_json
+from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically
 from biobert_jax.training import distributed
@@ -159,11 +160,11 @@ def locked(workdir: Path) -> Iterator[None]:
         yield
 
 
-def newest_vocab(workdir: str | os.PathLike) -> Path | None:
-    """The vocabulary of the newest checkpoint; None where the run has none yet."""
+def newest_metadata(workdir: str | os.PathLike) -> tuple[Path, orbax.Metadata] | None:
+    """The newest checkpoint and what it says of itself; None where the run has none yet."""
     for path in orbax.checkpoints_of(workdir):
         try:
-            return path / orbax.read_metadata(path).vocab
+            return path, orbax.read_metadata(path)
         except UserError:
             continue  # damaged: `resume` says so
     return None
@@ -244,14 +245,16 @@ def _flat(values: dict, prefix: str = "") -> dict[str, Any]:
 class Saver:
     """What the loop knows of its folder: saves a state, and tells what is saved and evaluated."""
 
-    def __init__(self, writer: orbax.CheckpointWriter, metadata: orbax.Metadata, vocab: Path):
-        """Saves through `writer`; `metadata` is that of any step, `vocab` is copied beside."""
-        self._writer, self._metadata, self._vocab = writer, metadata, vocab
+    def __init__(
+        self, writer: orbax.CheckpointWriter, metadata: orbax.Metadata, tokenizer: Tokenizer
+    ):
+        """Saves through `writer`; `metadata` is that of any step."""
+        self._writer, self._metadata, self._tokenizer = writer, metadata, tokenizer
 
     def __call__(self, step: int, state: TrainState, retention: str = orbax.NORMAL) -> None:
         """Starts a save; see `CheckpointWriter.save`."""
         at_step = dataclasses.replace(self._metadata, step=step, retention=retention)
-        self._writer.save(at_step, self._vocab, state.params, optimizer_tree(state))
+        self._writer.save(at_step, self._tokenizer, state.params, optimizer_tree(state))
 
     def failed(self) -> bool:
         """True where the save under way is known to have failed."""

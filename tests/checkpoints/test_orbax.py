@@ -2,30 +2,34 @@
 
 import json
 import random
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.load import load_checkpoint
 from biobert_jax.checkpoints.orbax import NORMAL, PERMANENT, TEMPORARY, CheckpointWriter
-from biobert_jax.config import ModelConfig
+from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.errors import UserError
+from tests.checkpoints.tiny import MODEL, tiny_params, tiny_tokenizer
 
 PARAMS = {"kernel": jnp.arange(6.0).reshape(2, 3)}
 
 
 @pytest.fixture
 def vocab(tmp_path):
-    path = tmp_path / "given.txt"
-    path.write_text("[PAD]\n")
-    return path
+    return tiny_tokenizer(tmp_path)
 
 
 def metadata(step, retention=NORMAL):
-    return orbax.Metadata("pretraining", step, ModelConfig(), "vocab.txt", retention=retention)
+    return orbax.Metadata(
+        "pretraining", step, MODEL, "vocab.txt", max_seq_length=16, retention=retention
+    )
 
 
 def save(writer, vocab, step, retention=NORMAL):
@@ -63,17 +67,18 @@ def test_each_kind_is_kept_as_long_as_it_says(tmp_path, vocab):
 
 def test_how_a_run_computed_does_not_bind_who_opens_its_checkpoint(tmp_path, vocab):
     writer = CheckpointWriter(tmp_path, keep=1)
-    chosen = ModelConfig(
+    chosen = replace(
+        MODEL,
         layer_norm_eps=1e-6,
         attention="cudnn",
         feed_forward="fused",
         remat="full",
         scan_layers=False,
     )
-    described = orbax.Metadata("pretraining", 1, chosen, "vocab.txt")
-    writer.save(described, vocab, PARAMS, {"step": jnp.int32(1)})
+    described = orbax.Metadata("pretraining", 1, chosen, "vocab.txt", max_seq_length=16)
+    writer.save(described, vocab, tiny_params(), {"step": jnp.int32(1)})
     writer.close()
-    assert load_checkpoint(tmp_path).model == ModelConfig(layer_norm_eps=1e-6)
+    assert load_checkpoint(tmp_path).model == replace(MODEL, layer_norm_eps=1e-6)
 
 
 def test_a_manifest_from_before_there_were_kinds_is_a_normal_one(tmp_path, vocab):
@@ -88,7 +93,8 @@ def test_a_manifest_from_before_there_were_kinds_is_a_normal_one(tmp_path, vocab
     del content["sha256"]
     manifest.write_text(json.dumps(content))
     assert orbax.check_files(tmp_path / "checkpoints/1") == []
-    assert orbax.read_metadata(tmp_path / "checkpoints/1") == metadata(1)
+    read = orbax.read_metadata(tmp_path / "checkpoints/1")
+    assert read == replace(metadata(1), tokenizer=read.tokenizer)
 
 
 def test_a_damaged_manifest_does_not_stop_later_saves(tmp_path, vocab):
@@ -111,9 +117,14 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path, vocab):
     assert sorted(path.name for path in folder.iterdir()) == ["2", "3.damaged", "notes"]
 
 
-def test_a_save_that_failed_is_known_without_waiting_and_raised(tmp_path):
+def test_a_save_that_failed_is_known_without_waiting_and_raised(tmp_path, vocab, monkeypatch):
     writer = CheckpointWriter(tmp_path)
-    writer.save(metadata(1), tmp_path / "missing.txt", PARAMS, {"step": jnp.int32(1)})
+
+    def lost():
+        raise FileNotFoundError("missing.txt")
+
+    monkeypatch.setattr(vocab, "vocab_bytes", lost)
+    writer.save(metadata(1), vocab, PARAMS, {"step": jnp.int32(1)})
     writer._thread.submit(lambda: None).result()  # until it is done
     assert writer.failed()
     with pytest.raises(UserError, match="could not be saved .*missing.txt.*run the same command"):
@@ -142,12 +153,37 @@ def test_every_flipped_bit_is_found(tmp_path, vocab):
 
 def test_a_checkpoint_is_opened_by_a_relative_path(tmp_path, vocab, monkeypatch):
     writer = CheckpointWriter(tmp_path / "run")
-    save(writer, vocab, 3)
+    params = tiny_params()
+    writer.save(metadata(3), vocab, params, {"step": jnp.int32(3)})
     writer.close()
     monkeypatch.chdir(tmp_path)
     for path in ("run", "run/checkpoints/3"):
-        assert load_checkpoint(path).params["kernel"].tolist() == PARAMS["kernel"].tolist()
-    like = {"kernel": jax.ShapeDtypeStruct((2, 3), jnp.float32)}
+        read, expected = flatten(load_checkpoint(path).params), flatten(params)
+        assert all(np.array_equal(read[name], expected[name]) for name in expected)
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params)
     step = {"step": jax.ShapeDtypeStruct((), jnp.int32)}
     _, optimizer = orbax.restore_state(Path("run/checkpoints/3"), like, step)
     assert optimizer["step"] == 3
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"vocab": "../given.txt"}, "vocab is '../given.txt', not the name of a file"),
+        ({"vocab": "/etc/passwd"}, "not the name of a file"),
+        ({"files": {"../../x": "0"}}, "leads out of the folder"),
+        ({"files": {"/x": "0"}}, "leads out of the folder"),
+        ({"labels": "OBI"}, "labels is 'OBI', not a list"),
+        ({"max_seq_length": "x"}, "max_seq_length is 'x'"),
+        ({"model": {"hidden_size": 7, "num_attention_heads": 2}}, "not a multiple"),
+        ({"tokenizer": {"do_lower_case": 1}}, "not a checkpoint's manifest"),
+    ],
+)
+def test_what_a_manifest_says_is_checked(tmp_path, vocab, change, message):
+    orbax.write_checkpoint(tmp_path / "x", metadata(1), vocab, PARAMS)
+    manifest = tmp_path / "x/manifest.json"
+    content = json.loads(manifest.read_text()) | change
+    del content["sha256"]
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=re.escape(message)):
+        orbax.read_metadata(tmp_path / "x")

@@ -12,6 +12,7 @@ import pytest
 from flax import nnx
 
 from biobert_jax.checkpoints import huggingface
+from biobert_jax.checkpoints.huggingface_files import SHARED_FIELDS
 from biobert_jax.checkpoints.load import fit_params, load_checkpoint
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.config import ModelConfig
@@ -85,7 +86,7 @@ def test_logits_losses_and_gradients_equal_torch():
         lambda x: x * 3 + 0.01 * jnp.cos(jnp.arange(x.size).reshape(x.shape)), params
     )
     config = transformers.BertConfig(
-        **{name: getattr(SMALL, name) for name in huggingface._SHARED_FIELDS},
+        **{name: getattr(SMALL, name) for name in SHARED_FIELDS},
         attn_implementation="eager",
     )
     theirs = transformers.BertForPreTraining(config).eval()
@@ -164,7 +165,7 @@ def test_huggingface_folder_makes_the_round_trip_bit_for_bit(minilm, tmp_path):
     graph, fresh = init_model(checkpoint.model, 0)
     params, notes = fit_params(checkpoint, fresh)
     assert notes == ["not in the checkpoint, initialised anew: mlm, nsp"]
-    huggingface.write(tmp_path / "hf", checkpoint.model, params, checkpoint.vocab)
+    huggingface.write(tmp_path / "hf", checkpoint.model, params, checkpoint.tokenizer)
     again = load_checkpoint(tmp_path / "hf")
     assert again.kind == "pretraining" and again.model == checkpoint.model
     before, after = flatten(params), flatten(again.params)

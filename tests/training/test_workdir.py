@@ -13,6 +13,7 @@ from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
 from biobert_jax.training.step import TrainState
 from biobert_jax.training.workdir import Saver, changes_of, claim_workdir, locked, resume
+from tests.checkpoints.tiny import tiny_tokenizer
 
 
 @pytest.fixture
@@ -108,11 +109,10 @@ def state_of(step, width=3):
 @pytest.fixture
 def saved(tmp_path):
     """A folder with checkpoints at 2, 4 and 6, the last a temporary one."""
-    vocab = tmp_path / "given.txt"
-    vocab.write_text("[PAD]\n")
+    tokenizer = tiny_tokenizer(tmp_path)
     writer = orbax.CheckpointWriter(tmp_path / "run")
     metadata = orbax.Metadata("pretraining", 0, ModelConfig(), "vocab.txt", data="rows")
-    save = Saver(writer, metadata, vocab)
+    save = Saver(writer, metadata, tokenizer)
     for step in (2, 4, 6):
         save(step, state_of(step), orbax.TEMPORARY if step == 6 else orbax.NORMAL)
     assert save.newest() == tmp_path / "run/checkpoints/6"

@@ -10,6 +10,7 @@ repeated batches, a wrong step or a wrong part of the state would all change it.
 import argparse
 import itertools
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from biobert_jax.training.sharding import device_batch, make_mesh, replicated, r
 from biobert_jax.training.step import TrainState
 from biobert_jax.training.watchdog import Watchdog
 from biobert_jax.training.workdir import Saver, claim_workdir, resume
+from tests.checkpoints.tiny import tiny_tokenizer
 
 ROWS, LENGTH = 8, 4
 
@@ -78,7 +80,8 @@ def run(args: argparse.Namespace) -> None:
     shardings = jax.tree.map(lambda x: x.sharding, state)
     metrics = MetricsWriter(workdir, start_step, active=distributed.is_first())
     writer = orbax.CheckpointWriter(workdir, keep=2)
-    vocab = Path(__file__)
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer = tiny_tokenizer(Path(folder))
     metadata = orbax.Metadata("pretraining", 0, ModelConfig(), "vocab.txt", data="toy")
     with Watchdog(args.watchdog_minutes, workdir) as watchdog:
         try:
@@ -90,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
                 to_device=lambda batch: device_batch(mesh, batch),
                 train_step=jax.jit(update, out_shardings=(shardings, everywhere)),
                 evaluate=lambda state: {"heldout_loss": float(state.opt_state["sum"])},
-                save=Saver(writer, metadata, vocab),
+                save=Saver(writer, metadata, tokenizer),
                 metrics=metrics,
                 progress=Progress(start_step, args.steps, active=distributed.is_first()),
                 watchdog=watchdog,

@@ -86,7 +86,10 @@ class WordPieceTokenizer:
         self.path = path
         lines = None if path.name == FAST else read_vocab(path)
         self.tokens, self.options = read_tokenizer_files(path, lines, do_lower_case)
-        self._is_file = lines is not None and len(lines) == len(self.tokens)
+        # Kept, since what is saved hours later must not hang on a file that may be gone by then.
+        self._bytes = "".join(f"{token}\n" for token in self.tokens).encode("utf-8")
+        if lines is not None and len(lines) == len(self.tokens):
+            self._bytes = path.read_bytes()
         ids = {token: index for index, token in enumerate(self.tokens)}
         self.special = SpecialTokens(*(_special_id(ids, name, path) for name in SPECIAL_NAMES))
         self.vocab_size = len(self.tokens)
@@ -143,9 +146,7 @@ class WordPieceTokenizer:
             yield place, len(text), None
 
     def vocab_bytes(self) -> bytes:
-        if self._is_file:
-            return self.path.read_bytes()
-        return "".join(f"{token}\n" for token in self.tokens).encode("utf-8")
+        return self._bytes
 
     def vocab_sha256(self) -> str:
         return hashlib.sha256(self.vocab_bytes()).hexdigest()
@@ -240,7 +241,7 @@ class SentencePieceTokenizer:
         return self._continuation
 
     def vocab_bytes(self) -> bytes:
-        return self.path.read_bytes()
+        return self._processor.serialized_model_proto()
 
     def vocab_sha256(self) -> str:
         return hashlib.sha256(self.vocab_bytes()).hexdigest()

@@ -1,6 +1,6 @@
 """Labels and their types."""
 
-from biobert_jax.tasks.labels import label_set, types_of, with_type
+from biobert_jax.checkpoints.labels import label_set, types_of, with_type
 
 
 def test_labels_without_a_type_get_one():

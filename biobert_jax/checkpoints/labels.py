@@ -1,0 +1,53 @@
+"""Labels of words: their types, a name for the type where data give none, and what they must be."""
+
+from collections.abc import Iterable, Sequence
+
+from biobert_jax.errors import UserError
+from biobert_jax.scoring.conlleval import chunks
+
+UNTYPED = "entity"
+
+
+def with_type(label: str, name: str = UNTYPED) -> str:
+    """The label with `name` as its type where it has none: `B` is `B-<name>`; O stays O.
+
+    Programs that read the part after the hyphen, transformers among them, would take B and I for
+    two types. What is no label of this form stays as it is.
+    """
+    tag, _, type_ = label.partition("-")
+    return label if type_ or tag not in ("B", "I", "E", "S", "L", "U") else f"{tag}-{name}"
+
+
+def types_of(sentences: Iterable[Sequence[str]]) -> set[str]:
+    """The types of entities that labels name; "" is that of labels without one."""
+    labels = {label for sentence in sentences for label in sentence}
+    return {label.partition("-")[2] for label in labels if label.partition("-")[0] != "O"}
+
+
+def label_set(sentences: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """All labels that occur: O first, the others sorted."""
+    found = {label for sentence in sentences for label in sentence}
+    return ("O", *sorted(found - {"O"}))
+
+
+def check_labels(labels: Sequence[str], where: str) -> None:
+    """Refuses what cannot be a tagger's labels.
+
+    Args:
+      where: file and key, for the message.
+
+    Raises:
+      UserError: there are none; one stands twice; one that is none of B, I, O, E, S.
+    """
+    if not labels:
+        raise UserError(f"{where}: no labels: write there what the tagger's outputs stand for")
+    for index, label in enumerate(labels):
+        if labels.index(label) < index:
+            raise UserError(f"{where}: {label!r} stands twice")
+        try:
+            chunks([label])
+        except UserError:
+            raise UserError(
+                f"{where}: {label!r} says nothing of an entity: write the labels that it was "
+                "trained with (O, B-Disease, I-Disease, …), in the order of its outputs"
+            ) from None
