@@ -35,7 +35,7 @@ class Signals:
     ):
         self.stop = 0
         self._say, self._lost, self._end = say, lost, end
-        self._save = self._listening = False
+        self._save = self._listening = self._give_up = False
         self._before: dict[int, Any] = {}
         self._wakeup = self._read = -1
 
@@ -70,7 +70,8 @@ class Signals:
             self._wakeup = -1
 
     def _note_stop(self, number, _):
-        if self.stop and number == signal.SIGINT:
+        # Signals that come while the main thread is away call its handler once, however many.
+        if self._give_up or (self.stop and number == signal.SIGINT):
             raise KeyboardInterrupt
         self.stop = number
 
@@ -103,6 +104,7 @@ class Signals:
         elif interrupts > 2:
             self._end(128 + number)
         else:
+            self._give_up = True
             lost = self._lost()
             self._say(
                 f"ending without saving{f': lost are {lost}' if lost else ''}; Ctrl-C again ends "

@@ -65,6 +65,17 @@ def test_the_second_says_what_is_lost_and_the_third_ends_at_once():
     assert ended == [130]
 
 
+def test_two_that_the_main_thread_sees_as_one_end_the_run():
+    said = Said()
+    with Signals(said) as signals:
+        signals.listen()
+        signals._answer_stop(signal.SIGINT, 0, 1)  # the thread has read both, the handler not yet
+        signals._answer_stop(signal.SIGINT, 1, 2)
+        with pytest.raises(KeyboardInterrupt):
+            interrupt()
+    assert said[1].startswith("ending without saving")
+
+
 def test_sigterm_is_answered_once():
     said = Said()
     with Signals(said) as signals:
