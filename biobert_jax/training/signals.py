@@ -106,10 +106,8 @@ class Signals:
         else:
             self._give_up = True
             lost = self._lost()
-            self._say(
-                f"ending without saving{f': lost are {lost}' if lost else ''}; Ctrl-C again ends "
-                "at once"
-            )
+            lost = f": {lost} are lost, unless their save is under way" if lost else ""
+            self._say(f"ending without saving{lost}; Ctrl-C again ends at once")
 
 
 def _is_main_thread() -> bool:

@@ -57,7 +57,8 @@ def test_the_second_says_what_is_lost_and_the_third_ends_at_once():
             interrupt()
         said.wait(2)
         assert said[1] == (
-            "ending without saving: lost are steps 14 to 17; Ctrl-C again ends at once"
+            "ending without saving: steps 14 to 17 are lost, unless their save is under way; "
+            "Ctrl-C again ends at once"
         )
         with pytest.raises(KeyboardInterrupt):
             interrupt()
