@@ -12,6 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from biobert_jax.commands.progress import working
 from biobert_jax.errors import UserError
 from biobert_jax.files import new_folder
 
@@ -31,13 +32,14 @@ def run(args: argparse.Namespace) -> int:
     from biobert_jax.checkpoints import huggingface, load, orbax
     from biobert_jax.checkpoints.tree import flatten
 
-    checkpoint = load.load_checkpoint(args.source)
+    with working(f"load {args.source}"):
+        checkpoint = load.load_checkpoint(args.source)
     if checkpoint.kind == "ner":
         load.check_tagger(checkpoint)
     arrays = flatten(checkpoint.params)
     _check_space(target, sum(array.nbytes for array in arrays.values()))
     try:
-        with new_folder(target) as folder:
+        with working(f"write {target}"), new_folder(target) as folder:
             if args.format == "hf":
                 huggingface.write(
                     folder,

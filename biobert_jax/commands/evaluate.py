@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterable, Sequence
 
 from biobert_jax.commands.output_options import check_output
-from biobert_jax.commands.progress import StageProgress
+from biobert_jax.commands.progress import StageProgress, working
 from biobert_jax.errors import UsageError, UserError
 
 
@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         # After the reading, since it imports JAX.
         from biobert_jax.predict.tagger import EntityTagger
 
-        tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
+        with working(f"load {args.checkpoint}"):
+            tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
         types = types_of([tagger.labels])
         gold = named_types([sentence.labels for sentence in sentences], types)
         words = [sentence.words for sentence in sentences]

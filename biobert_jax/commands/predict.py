@@ -27,7 +27,7 @@ from pathlib import Path
 
 from biobert_jax.commands.input_options import add_input
 from biobert_jax.commands.output_options import check_output, is_same_file
-from biobert_jax.commands.progress import counted
+from biobert_jax.commands.progress import counted, working
 from biobert_jax.errors import Interrupted, UserError, printable
 
 
@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         from biobert_jax.predict.tagger import EntityTagger
 
-        tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
+        with working(f"load {args.checkpoint}"):
+            tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
         tagged = count.counting(counted(tagger.tag(raw), "tag", "documents"))
         if outputs:
             formats.write_documents(outputs, _some(tagged, reading), args.title)

@@ -1,5 +1,6 @@
 """Progress on standard error: a bar on a terminal, lines otherwise."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -75,6 +76,25 @@ def counted(items: Iterable[T], stage: str, unit: str, interval: float = 10.0) -
         for number, item in enumerate(items, 1):
             yield item
             progress(stage, number, unit=unit)
+
+
+@contextlib.contextmanager
+def working(what: str, interval: float = 10.0) -> Iterator[None]:
+    """Shows what is under way where nothing can be counted, as long as it is.
+
+    Where standard error is no terminal, a line at the end says so if it took over `interval`.
+    """
+    started, terminal = time.monotonic(), sys.stderr.isatty()
+    if terminal:
+        print(f"{what} ...", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if terminal:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)  # back, and clear the line
+    seconds = time.monotonic() - started
+    if not terminal and seconds >= interval:
+        print(f"{what}: {seconds:.0f} s", file=sys.stderr, flush=True)
 
 
 def adding(progress: StageProgress, stage: str, total: int) -> Callable[[int], None]:

@@ -102,7 +102,7 @@ def test_progress_is_told(predict, notes, monkeypatch):
     ticks = iter(range(0, 1000, 20))
     monkeypatch.setattr(time, "monotonic", lambda: next(ticks))
     err = predict("--input", f"{notes}/a.txt")[2]
-    assert err == "tag: 1 documents in 20 s, 0.1 documents/s\n"
+    assert err == "load none: 20 s\ntag: 1 documents in 20 s, 0.1 documents/s\n"
 
 
 def test_ctrl_c_says_what_it_leaves(predict, notes, monkeypatch):

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from biobert_jax.commands.progress import StageProgress, adding, counted
+from biobert_jax.commands.progress import StageProgress, adding, counted, working
 
 
 @pytest.fixture
@@ -52,6 +52,17 @@ def test_what_has_no_known_end_is_counted(clock, capsys):
         "tag: 2 documents in 12 s, 0.2 documents/s",
         "tag: 4 documents in 24 s, 0.2 documents/s",
     ]
+
+
+def test_what_cannot_be_counted(clock, capsys, monkeypatch):
+    for seconds in (9.0, 30.0):
+        with working("load x"):
+            clock[0] += seconds
+    assert lines(capsys) == ["load x: 30 s"]
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with pytest.raises(ValueError), working("load x"):
+        raise ValueError
+    assert capsys.readouterr().err == "load x ...\r\033[K"
 
 
 def test_a_terminal_gets_a_bar(capsys, monkeypatch):
