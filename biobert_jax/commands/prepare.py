@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
+    from biobert_jax.corpus.inputs import without_copies
     from biobert_jax.corpus.pipeline.prepare import prepare
 
     arguments = PrepareArguments(
@@ -124,7 +125,7 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
             "nothing: give more documents, in text with blank lines between them",
             file=sys.stderr,
         )
-    reasons = list(manifest.failed.values())
+    reasons = [without_copies(reason) for reason in manifest.failed.values()]
     for reason in reasons[:MAX_NAMED]:
         print(printable(f"error: left out: {reason}"), file=sys.stderr)
     if len(reasons) > MAX_NAMED:

@@ -8,6 +8,7 @@ import glob
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from biobert_jax.errors import UserError
 STDIN = "/dev/stdin"
 
 _COPY_BYTES = 1 << 20
+_COPY = re.compile(r"[^\s'\"]*/\.[^/]+\.stdin/[0-9a-f]{16}/")
 # Parts of a list at commas that are tried as one name, and names of a folder that are compared
 # with one that is not there.
 _MOST_JOINED = 8
@@ -90,7 +92,17 @@ def standard_input_as_file(paths: Sequence[str], output: str | os.PathLike) -> I
                 f"{folder}: another command is reading its standard input for {output}"
             ) from None
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        yield [str(_copied(path, folder)) if _is_stream(path) else path for path in paths]
+        try:
+            yield [str(_copied(path, folder)) if _is_stream(path) else path for path in paths]
+        except UserError as error:
+            if (said := without_copies(str(error))) == str(error):
+                raise
+            raise UserError(said) from error
+
+
+def without_copies(message: str) -> str:
+    """A message, with the copies of `standard_input_as_file` called by their names alone."""
+    return _COPY.sub("", message)
 
 
 def _split(entry: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from biobert_jax.corpus import inputs as module
+from biobert_jax.corpus.documents import CorpusFileError
 from biobert_jax.corpus.inputs import expand_inputs, standard_input_as_file
 from biobert_jax.errors import UserError
 
@@ -147,6 +148,17 @@ def test_standard_input_becomes_a_file_named_by_its_content(folder, piped):
         assert not os.path.exists(files[1])
     assert found[0] == found[1] != found[2]
     assert not list(folder.glob(".*stdin*"))
+
+
+def test_errors_call_standard_input_by_its_name(folder, piped):
+    piped(b"one")
+    with pytest.raises(UserError, match="^stdin:3: not JSON$"):
+        with standard_input_as_file([module.STDIN], folder / "out") as (path,):
+            assert module.without_copies(f"left out: {path}:1: x") == "left out: stdin:1: x"
+            raise CorpusFileError(path, "3", "not JSON")
+    with pytest.raises(CorpusFileError):
+        with standard_input_as_file(["a.txt"], folder / "out"):
+            raise CorpusFileError("a.txt", "3", "not JSON")
 
 
 def test_named_pipes_are_read_once(folder):
