@@ -1,6 +1,7 @@
 """Fine-tuning, scoring, tagging and conversion by their commands, on the embedded corpus."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -43,6 +44,32 @@ def test_finetuning_resumes_bit_for_bit(tagger, pretrained, tmp_path):
     assert cli.main(command) == 0
     ours, theirs = (flatten(load.load_checkpoint(p).params) for p in (tmp_path / "run", tagger))
     assert all(np.array_equal(ours[path], theirs[path]) for path in theirs)
+
+
+def test_a_head_is_taken_over_by_its_labels(tagger, corpus, tmp_path, capsys, monkeypatch):
+    class Stop(Exception):
+        pass
+
+    def stop(state, **_):
+        raise Stop(np.asarray(state.params["classifier"]["kernel"]))
+
+    monkeypatch.setattr("biobert_jax.tasks.ner.loop.run", stop)
+    renamed = tmp_path / "renamed"
+    renamed.mkdir()
+    for name in ("train.tsv", "devel.tsv", "test.tsv"):
+        text = (corpus / name).read_text(encoding="utf-8")
+        (renamed / name).write_text(re.sub(r"(?m)\b([BI])-(\w+)$", r"\1-New\2", text))
+    old = load.load_checkpoint(tagger)
+    for data, is_kept in ((corpus, True), (renamed, False)):
+        command = ner_command(tagger, tmp_path / data.name, f"--config.data.dir={data}")
+        with pytest.raises(Stop) as stopped:
+            cli.main(command)
+        (kernel,) = stopped.value.args
+        assert kernel.shape == old.params["classifier"]["kernel"].shape
+        assert np.array_equal(kernel, old.params["classifier"]["kernel"]) == is_kept
+        said = [line for line in capsys.readouterr().err.splitlines() if "anew" in line]
+        assert bool(said) != is_kept
+    assert old.labels[1] in said[0] and old.labels[1].replace("-", "-New") in said[0]
 
 
 def test_html_and_json_lines_from_one_run(tagger, corpus, tmp_path, capsys):
