@@ -101,6 +101,22 @@ def test_passages_of_pmc_by_type(tmp_path, options, expected):
     assert counts.dropped.total() == (expected is None)
 
 
+@pytest.mark.parametrize(
+    ("licenses", "name"),
+    [
+        (["CC BY"], "CC BY"),
+        (["under the Creative Commons Attribution License"], "CC BY"),
+        (["under the Creative Commons Attribution-NonCommercial License"], "CC BY-NC"),
+        (["CC BY", "CC BY-NC"], "CC BY-NC"),
+    ],
+)
+def test_the_strictest_of_all_licenses_counts(tmp_path, licenses, name):
+    path = write(tmp_path, "".join(passage("Text.", license=license) for license in licenses))
+    for wanted in ("CC BY", "CC BY-NC"):
+        documents = list(read_bioc(path, options=ReadOptions(licenses=(wanted,))))
+        assert len(documents) == (wanted == name)
+
+
 def test_faults_come_after_the_documents_before_them(tmp_path):
     path = write(tmp_path, *[f"<id>{n}</id>{passage('A.')}" for n in range(500)], "<b></i>")
     for share in (Share(), Share(1, 2)):

@@ -29,7 +29,14 @@ def test_no_number_is_glued_to_another_and_no_word_lost(text):
 @pytest.mark.parametrize(
     ("name", "character"),
     [("lt", "<"), ("amp", "&"), ("eacute", "é"), ("#945", "α"), ("#x3B1", "α"), ("agr", "α")]
-    + [("b.alpha", "α"), ("OHgr", "Ω"), ("thinsp", "\u2009"), ("none", "&none;")],
+    + [
+        ("b.alpha", "α"),
+        ("OHgr", "Ω"),
+        ("b.thetas", "θ"),
+        ("rlhar2", "⇌"),
+        ("thinsp", "\u2009"),
+        ("none", "&none;"),
+    ],
 )
 def test_a_reference_is_read_however_often_it_was_escaped(name, character):
     for prefix in ("&", "&amp;", "&amp;amp;", "&#38;", "&#x26;amp;", "&amp;#38;"):

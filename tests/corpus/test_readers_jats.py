@@ -169,6 +169,7 @@ def test_a_formula_of_one_letter_or_sign_stays(tmp_path, text, expected):
         (f"all ({CUT}; see Methods) and", "all (see Methods) and"),
         (f"all ({CUT}, {CUT} and {CUT}). For", "all. For"),
         (f"a ({CUT} for all)", "a (for all)"),
+        (f"the vector {CUT} ({CUT}). So", "the vector. So"),
         (f"the matrix, {CUT}, is", "the matrix, is"),
         (f"the groups, {CUT}. These", "the groups. These"),
         (f"the parameters: {CUT}, reducing", "the parameters: reducing"),

@@ -15,7 +15,7 @@ from lxml import etree
 from biobert_jax.corpus.documents import Document, ReadCounts, ReadOptions, Share, clean_passage
 from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.corpus.readers.defaults import DEFAULT_OPTIONS, WHOLE_FILE
-from biobert_jax.corpus.readers.licenses import license_name, wanted_licenses
+from biobert_jax.corpus.readers.licenses import stated_license, wanted_licenses
 from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.corpus.readers.xml import chunks, element_text, unescaped, xml_records
 
@@ -83,13 +83,14 @@ def _infons(element: etree._Element) -> dict[str, str]:
 def _dropped(document: etree._Element, options: ReadOptions, licenses: frozenset[str]) -> str:
     if not (licenses or options.first_year or options.last_year):
         return ""
-    infons: dict[str, str] = {}
-    for element in (document, *document.iterchildren("passage")):
-        infons = _infons(element) | infons
-    if licenses and license_name(infons.get("license", "")) not in licenses:
-        return "license"
+    all_infons = [_infons(x) for x in (document, *document.iterchildren("passage"))]
+    if licenses:
+        stated = [infons["license"] for infons in all_infons if "license" in infons]
+        if stated_license(stated) not in licenses:
+            return "license"
     if options.first_year or options.last_year:
-        match = re.search(r"\b\d{4}\b", infons.get("year", ""))
+        year = next((infons["year"] for infons in all_infons if "year" in infons), "")
+        match = re.search(r"\b\d{4}\b", year)
         if not match or not options.first_year <= int(match[0]) <= (options.last_year or 9999):
             return "year"
     return ""

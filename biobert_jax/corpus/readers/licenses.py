@@ -4,6 +4,7 @@ Source: JATS `license`, https://jats.nlm.nih.gov/archiving/tag-library/1.3/eleme
 """
 
 import re
+from collections.abc import Sequence
 
 from lxml import etree
 
@@ -67,8 +68,13 @@ def article_license(meta: etree._Element) -> str:
     words += [ref.get("content-type", "") for ref in refs]
     links = [x.get(_HREF, "") for x in licenses]
     links += [x.get(_HREF, "") for y in licenses for x in y.iter("{*}ext-link", "{*}uri")]
-    text = clean_passage(" ".join(words))
-    names = {license_name(part) for part in (*links, *words)} - {""}
+    return stated_license([*links, *words])
+
+
+def stated_license(statements: Sequence[str]) -> str:
+    """The strictest licence that statements together make: addresses, short names or sentences."""
+    names = {license_name(statement) for statement in statements} - {""}
+    text = clean_passage(" ".join(statements))
     if _ATTRIBUTION.search(text):
         names.add("CC BY")
     text = _COMMERCIAL_TOO.sub("", text)

@@ -44,17 +44,19 @@ _TAG = re.compile(r"<[^>]*>")
 _REFERENCE = re.compile(
     r"&(?:amp;|#38;|#x26;)*(#\d{1,7}|#[xX][\da-fA-F]{1,6}|[A-Za-z][A-Za-z\d.]{0,31});"
 )
-# ISOgrk1 and ISOgrk2, for words in Greek, which HTML left out. ISOgrk4, bold symbols, has HTML's
-# names with "b." before them.
-_GREEK = {
-    f"{name}gr": letter
-    for names, letters in (
-        ("a b g d e z ee th i k l m n x o p r s t u ph kh ps oh", "αβγδεζηθικλμνξοπρστυφχψω"),
-        ("A B G D E Z EE TH I K L M N X O P R S T U PH KH PS OH", "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ"),
-        ("sf aac eac eeac iac oac uac ohac idi udi idia udia", "ςάέήίόύώϊϋΐΰ"),
-        ("Aac Eac EEac Iac Oac Uac OHac Idi Udi", "ΆΈΉΊΌΎΏΪΫ"),
+# ISO's names that HTML left out: those of ISOgrk1 and ISOgrk2, for words in Greek, and some that
+# its later editions changed. ISOgrk4, bold symbols, has the others' names with "b." before them.
+_ISO_NAMES = {
+    f"{name}{ending}": character
+    for ending, names, characters in (
+        ("gr", "a b g d e z ee th i k l m n x o p r s t u ph kh ps oh", "αβγδεζηθικλμνξοπρστυφχψω"),
+        ("gr", "A B G D E Z EE TH I K L M N X O P R S T U PH KH PS OH", "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ"),
+        ("gr", "sf aac eac eeac iac oac uac ohac idi udi idia udia", "ςάέήίόύώϊϋΐΰ"),
+        ("gr", "Aac Eac EEac Iac Oac Uac OHac Idi Udi", "ΆΈΉΊΌΎΏΪΫ"),
+        ("2", "larr rarr uarr darr lrarr rlarr lrhar rlhar", "⇇⇉⇈⇊⇆⇄⇋⇌"),
+        ("", "thetas phis epsis jnodot vprime", "θφϵj′"),
     )
-    for name, letter in zip(names.split(), letters, strict=True)
+    for name, character in zip(names.split(), characters, strict=True)
 }
 # Markup that was escaped as if it were text: "60,000/mm&lt;PRE&gt;3&lt;/PRE&gt;".
 _ESCAPED_TAG = re.compile(
@@ -151,8 +153,8 @@ def unescaped(text: str) -> str:
 def entities(text: str) -> str:
     """`&alpha;`, `&#945;` and the like as characters, however often their ampersand was escaped.
 
-    The DTDs that declare them are never loaded. HTML's names cover what is in use of ISO's but for
-    two sets of Greek letters. Without a semicolon it is no reference: "R&D", "H&E".
+    The DTDs that declare them are never loaded; HTML's names cover nearly all of ISO's. Without a
+    semicolon it is no reference: "R&D", "H&E".
     """
     return _REFERENCE.sub(_character, text)
 
@@ -161,8 +163,8 @@ def _character(match: re.Match[str]) -> str:
     name = match[1]
     if name[0] == "#":
         return html.unescape(f"&{name};")
-    found = html.entities.html5.get(f"{name.removeprefix('b.')};") or _GREEK.get(name)
-    return found or f"&{name};"
+    plain = name.removeprefix("b.")
+    return html.entities.html5.get(f"{plain};") or _ISO_NAMES.get(plain) or f"&{name};"
 
 
 def _to_root(
