@@ -19,6 +19,8 @@ ATTENTION = ("auto", "xla", "fused", "splash", "cudnn", "triton")
 FEED_FORWARD = ("xla", "fused")
 OVERLAP = ("auto", "always", "never")
 
+_STEPS = ("checkpoint_every", "permanent_every", "log_every")
+_MINUTES = ("temporary_minutes", "watchdog_minutes")
 _SIZES = (
     *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"),
     *("max_position_embeddings", "type_vocab_size"),
@@ -179,7 +181,8 @@ class OptimizerConfig:
         _one_of("optimizer.schedule", self.schedule, ("polynomial", "cosine", "wsd", "constant"))
         if self.learning_rate <= 0:
             raise UserError(f"optimizer.learning_rate is {self.learning_rate}: it must be above 0")
-        _not_negative("optimizer", self, ("clip_norm", "weight_decay", "warmup_steps"))
+        amounts = ("clip_norm", "weight_decay", "warmup_steps", "power", "eps")
+        _not_negative("optimizer", self, amounts)
         for name in ("b1", "b2"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"optimizer.{name} is {getattr(self, name)}: it must lie in [0, 1)")
@@ -207,9 +210,10 @@ class TrainConfig:
     log_every: int = 10  # steps between lines of metrics.jsonl
 
     def __post_init__(self):
-        for name in ("num_steps", "accumulation_steps", "max_nonfinite_steps"):
+        counts = ("num_steps", "accumulation_steps", "max_nonfinite_steps", "eval_batches")
+        for name in counts:
             _positive(f"train.{name}", getattr(self, name))
-        _not_negative("train", self, ("permanent_every", "temporary_minutes", "watchdog_minutes"))
+        _not_negative("train", self, ("eval_every", *_STEPS, *_MINUTES))
         _one_of("train.gradient_dtype", self.gradient_dtype, GRADIENT_DTYPES)
         _one_of("train.overlap_reductions", self.overlap_reductions, OVERLAP)
 
@@ -317,8 +321,7 @@ class NerTrainConfig:
     def __post_init__(self):
         for name in ("accumulation_steps", "max_nonfinite_steps"):
             _positive(f"train.{name}", getattr(self, name))
-        minutes = ("temporary_minutes", "watchdog_minutes")
-        _not_negative("train", self, ("num_epochs", "num_steps", "permanent_every", *minutes))
+        _not_negative("train", self, ("num_epochs", "num_steps", "eval_every", *_STEPS, *_MINUTES))
         _one_of("train.gradient_dtype", self.gradient_dtype, GRADIENT_DTYPES)
 
 

@@ -42,7 +42,7 @@ def run(capsys):
         ([*PREPARE, "--max_seq_len=9"], "no option --max_seq_len: did you mean --max_seq_len"),
         ([*PREPARE, "--format", "pubmedd"], "--format: no 'pubmedd': did you mean pubmed? known:"),
         ([*PREPARE, "--seed", "x"], "--seed: invalid int value: 'x'"),
-        ([*PREPARE, "--seed"], "--seed: expected one argument"),
+        ([*PREPARE, "--seed"], "--seed: it needs a value after it"),
         ([*PREPARE, "--config.seed=3"], "no option --config.seed"),
         ([*PREPARE, "--", "--temp_location=x"], "only `prepare --runner beam` passes options on"),
         ([*PREPARE, "--input", "s3://bucket/x"], "--input s3://bucket/x: only local paths"),

@@ -28,7 +28,9 @@ class Parser(argparse.ArgumentParser):
             names = message.removeprefix(_MISSING).split(", ")
             needed = [self._describe(name, with_help=len(names) == 1) for name in names]
             raise UsageError(f"{self.prog} needs {', '.join(needed)}: see {self.prog} --help")
-        raise UsageError(f"{self.prog}: {message.removeprefix('argument ')}")
+        message = message.removeprefix("argument ")
+        message = message.replace("expected one argument", "it needs a value after it")
+        raise UsageError(f"{self.prog}: {message}")
 
     def _check_value(self, action: argparse.Action, value: str) -> None:
         if action.choices is not None and value not in action.choices:
