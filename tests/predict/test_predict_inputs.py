@@ -73,7 +73,9 @@ def damaged(data):
     return data[:-6] + bytes([data[-6] ^ 255]) + data[-5:]  # in the checksum, which comes last
 
 
-PACKED = gzip.compress(b"".join(b'{"id": %d, "text": "a%d"}\n' % (n, n * n) for n in range(999)))
+PACKED = gzip.compress(
+    b"".join(b'{"id": %d, "text": "a%d"}\n' % (n, n * n) for n in range(999)), mtime=0
+)
 
 
 @pytest.mark.parametrize(
@@ -81,12 +83,20 @@ PACKED = gzip.compress(b"".join(b'{"id": %d, "text": "a%d"}\n' % (n, n * n) for 
     [
         ("cut.jsonl.gz", PACKED[:-9], "gzip data ends too early"),
         ("bad.jsonl.gz", damaged(PACKED), "damaged"),
-        ("cut.txt.gz", gzip.compress(b"Some words. " * 99)[:-9], "gzip data ends too early"),
+        (
+            "cut.txt.gz",
+            gzip.compress(b"Some words. " * 99, mtime=0)[:-9],
+            "gzip data ends too early",
+        ),
         ("utf16.txt", "Aspirin".encode("utf-16"), "iconv -f utf-16"),
         ("latin.txt", b"caf\xe9", "not UTF-8 at byte 3"),
         ("packed.txt", bz2.compress(b"a"), "bzip2"),
         ("paper.txt", b"%PDF-1.7\n%\xe2\xe3", "this is a PDF: extract its text first"),
-        ("p.xml.gz", gzip.compress(b"<?xml version='1.0'?><PubmedArticleSet>"), "PubMed XML"),
+        (
+            "p.xml.gz",
+            gzip.compress(b"<?xml version='1.0'?><PubmedArticleSet>", mtime=0),
+            "PubMed XML",
+        ),
         ("lines.txt", b'{"id": 1, "text": "a"}\n' * 3, "use --input_format jsonl"),
     ],
 )
