@@ -60,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
         with working(f"load {args.checkpoint}"):
             tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
         types = types_of([tagger.labels])
-        gold = named_types([sentence.labels for sentence in sentences], types)
+        gold = [sentence.labels for sentence in sentences]
+        if not args.ignore_types:
+            gold = named_types(gold, types)
         words = [sentence.words for sentence in sentences]
         with StageProgress(brief=True) as progress:
             predicted = tagger.label_words(words, functools.partial(progress, "tag"))

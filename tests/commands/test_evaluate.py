@@ -45,6 +45,7 @@ def test_untyped_gold_is_taken_for_the_one_type_of_a_tagger(evaluate, gold, tmp_
     scores = json.loads(out.read_text())
     assert scores["precision"] == 1 and scores["recall"] == 0.5
     assert list(scores["by_type"]) == ["Disease"]
+    assert evaluate("--checkpoint", "x", "--data", gold, "--ignore_types")[2] == ""
 
 
 def test_types_without_one_in_common_are_said(evaluate, gold, tmp_path, monkeypatch):
