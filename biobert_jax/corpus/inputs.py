@@ -74,12 +74,15 @@ def standard_input_as_file(paths: Sequence[str], output: str | os.PathLike) -> I
     removed at the end.
 
     Raises:
-      UserError: it cannot be written, or another process is reading its standard input for
-        `output`.
+      UserError: `output` is in an object store, or another process is reading its standard input
+        for it.
+      OSError: the file cannot be written.
     """
     if not any(map(_is_stream, paths)):
         yield list(paths)
         return
+    if "://" in os.fspath(output):
+        raise UserError("--input: standard input or a pipe: write it to a file first")
     output = Path(os.path.realpath(output))
     folder = output.with_name(f".{output.name}.stdin")
     with contextlib.ExitStack() as stack:

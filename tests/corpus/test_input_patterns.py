@@ -161,6 +161,12 @@ def test_errors_call_standard_input_by_its_name(folder, piped):
             raise CorpusFileError("a.txt", "3", "not JSON")
 
 
+def test_standard_input_is_not_for_object_stores():
+    with pytest.raises(UserError, match="write it to a file first"):
+        with standard_input_as_file([module.STDIN], "gs://bucket/out"):
+            pass
+
+
 def test_named_pipes_are_read_once(folder):
     os.mkfifo(folder / "pipe")
     (path,) = expand_inputs(["pipe"])

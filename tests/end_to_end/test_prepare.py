@@ -186,9 +186,18 @@ def test_verify_finds_a_flipped_bit_and_training_refuses_it(data, tmp_path, caps
     assert not (tmp_path / "run").exists()
 
 
-def test_a_finished_set_is_left_alone_and_another_is_refused(data, vocab, capsys):
+def test_a_finished_set_is_left_alone_and_another_is_refused(
+    data, vocab, corpus, capsys, monkeypatch
+):
     before = bytes_of(data)
     assert cli.main(prepare_command(vocab, data)) == 0
+    page = (data / "corpus.html").read_text()
+    assert "<td>abstracts.xml<br></td>" in page and str(corpus) not in page
+    # However the input is spelt.
+    monkeypatch.chdir(corpus)
+    command = prepare_command(vocab, data)
+    command[2] = f"../{corpus.name}/./abstracts.xml"
+    assert cli.main(command) == 0
     capsys.readouterr()
     assert cli.main(prepare_command(vocab, data, "--seed", "5")) == 1
     assert "holds another data set" in capsys.readouterr().err

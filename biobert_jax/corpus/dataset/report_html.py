@@ -1,5 +1,6 @@
 """The report's page: one self-contained file without scripts, in the style of `predict.html`."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -341,7 +342,7 @@ def _runs(tokens: Iterable[Token]) -> Iterable[str]:
 
 def _arguments(manifest: Manifest) -> str:
     arguments = dict(manifest.arguments)
-    inputs = list(arguments.pop("inputs", []))
+    inputs = _below_common_folder(list(arguments.pop("inputs", [])))
     options = arguments.pop("options", {})
     files = "".join(f"{escape(str(path))}<br>" for path in inputs[:MAX_LISTED])
     more = "…" if len(inputs) > MAX_LISTED else ""
@@ -357,6 +358,13 @@ def _arguments(manifest: Manifest) -> str:
         for name, value in cells.items()
     )
     return f"<section>\n<h2>Arguments</h2>\n<table>\n{body}</table>\n</section>\n"
+
+
+def _below_common_folder(paths: list[str]) -> list[str]:
+    """Paths without what they have in common: the page says what was read, not where."""
+    local = [path for path in paths if os.path.isabs(path)]
+    common = os.path.commonpath([os.path.dirname(path) for path in local]) if local else ""
+    return [os.path.relpath(path, common) if os.path.isabs(path) else path for path in paths]
 
 
 def _value(value: Any) -> str:
