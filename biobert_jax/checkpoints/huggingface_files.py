@@ -136,7 +136,8 @@ def read_weights(folder: Path) -> dict[str, np.ndarray]:
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
-        return load_file(path)
+        with open(path, "rb"):  # safetensors says "No such file" where reading is refused
+            return load_file(path)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}") from error
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
