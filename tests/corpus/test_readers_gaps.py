@@ -54,16 +54,15 @@ def test_text_without_references_and_cuts_stays(text):
 CITE = '<xref ref-type="bibr">{}</xref>'
 
 
-@pytest.mark.parametrize("before", ["", "a" + CITE.format(1), "<sup>" + CITE.format(1)])
+@pytest.mark.parametrize("before", ["a" + CITE.format(1), "<sup>" + CITE.format(1)])
 @pytest.mark.parametrize(
     "unit",
-    [" ", "1", "1 ", ", ", "-", "(", "[,", "<break/>", "<sup>", "and ", "<sup>.</sup>,"]
-    + ["&amp;amp;", "&amp;#38;", "&lt;/", "&lt;b ", CITE.format("1 "), CITE.format("<sup>1")]
-    + ["<label/>", "<label/>, ", "(<label/>,"]
-    + ["<inline-formula/> ", "<inline-formula/>, and ", "(<inline-formula/>; "],
+    [" ", "1 ", ", ", "(", "<break/>", "<sup>.</sup>,", "&amp;amp;", "&amp;#38;", "&lt;b "]
+    + [CITE.format("1 "), "<label/>, ", "(<label/>,"]
+    + ["<inline-formula/>, and ", "(<inline-formula/>; "],
 )
 def test_time_is_linear_in_the_length(before, unit):
-    xml = before + unit * ((1 << 18) // len(unit))  # Quadratic time would be hours.
+    xml = before + unit * ((1 << 19) // len(unit))  # Quadratic time would be too long.
     parser = etree.XMLParser(recover=True, huge_tree=True)
     article = etree.fromstring(f"<article><body><p>words {xml}", parser)
     assert article_passages(article, ReadOptions())[0].startswith("words")
