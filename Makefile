@@ -50,14 +50,14 @@ test: $(TEST) $(PACKAGE) ## the tests, without those marked torch, slow or tpu_a
 	@$(RUN) $(TESTS) $(ARGS)
 
 test-torch: $(PARITY) $(PACKAGE) ## parity with the PyTorch models; installs torch
-	@HF_HUB_OFFLINE=1 $(RUN) -m pytest --hypothesis-profile=thorough -m torch $(ARGS)
+	@HF_HUB_OFFLINE=1 $(RUN) $(TESTS) --hypothesis-profile=thorough -m torch $(ARGS)
 
 test-slow: $(TEST) $(PACKAGE) ## the tests that take minutes, and properties with all their examples
 	@$(RUN) $(TESTS) --hypothesis-profile=thorough \
 	    -m "(slow or property) and not torch and not tpu_aot" $(ARGS)
 
 test-aot: $(TEST) $(TPU) $(PACKAGE) ## the training step compiled for TPUs; installs libtpu, needs no TPU
-	@JAX_PLATFORMS=cpu $(RUN) -m pytest -m tpu_aot $(ARGS)
+	@JAX_PLATFORMS=cpu $(RUN) $(TESTS) --dist load -m tpu_aot $(ARGS)
 
 # Not locked, in an environment of its own: what a plain pip install brings on the day.
 test-newest: ## the tests with the newest versions that setup.py allows: PYTHON=python3.13, in $(VENV)-newest

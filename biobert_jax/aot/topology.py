@@ -72,6 +72,8 @@ def describe(name: str, slices: int = 1) -> Topology:
         os.environ.setdefault(variable, value)
     # Else anything that asks for a device would look for a TPU here.
     jax.config.update("jax_platforms", "cpu")
+    # What was compiled for chips that are not there can be put into a cache, but not taken out.
+    jax.config.update("jax_enable_compilation_cache", False)
     from jax.experimental import topologies
 
     options = dict(_ONE_DEVICE_A_CHIP.get(generation, {}))

@@ -6,6 +6,7 @@ The process of these tests has no accelerator of its own: `describe` sees to tha
 import dataclasses
 import json
 
+import jax
 import pytest
 
 from biobert_jax.aot import hlo
@@ -131,6 +132,8 @@ def test_kernels_count_what_they_read_and_write():
 def test_topologies_are_counted_in_chips(name, slices, chips):
     topology = describe(name, slices)
     assert topology.num_chips == chips == len(topology.devices)
+    # Whatever JAX_COMPILATION_CACHE_DIR says: what went into a cache could not be read again.
+    assert not jax.config.jax_enable_compilation_cache
 
 
 @pytest.mark.tpu_aot
