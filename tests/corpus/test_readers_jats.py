@@ -147,6 +147,8 @@ BLOCK = f"<disp-formula>{formula('<mml:mi>f</mml:mi>')}</disp-formula>"
     ("text", "expected"),
     [
         (f"the {formula('<mml:mi>α</mml:mi>')}-helix", "the α-helix"),
+        (f"the {formula('<mml:mi>j</mml:mi>')}th {formula('<mml:mi>i</mml:mi>')}derived",
+         "the jth i derived"),
         (f"of 5 {formula('<mml:mo>±</mml:mo>')} 3", "of 5 ± 3"),
         (f"of {formula('<mml:mrow><mml:mi> 𝛽 </mml:mi></mml:mrow>')} is", "of β is"),
         (f"37{formula('<mml:msup><mml:mrow/><mml:mo>∘</mml:mo></mml:msup>')}C", "37°C"),
@@ -156,7 +158,7 @@ BLOCK = f"<disp-formula>{formula('<mml:mi>f</mml:mi>')}</disp-formula>"
         (f"as follows:{BLOCK}where x; so {CUT}", "as follows: where x; so"),
         (f"equal;{BLOCK}Here", "equal; Here"),
     ],
-)
+)  # fmt: skip
 def test_a_formula_of_one_letter_or_sign_stays(tmp_path, text, expected):
     assert body_passages(tmp_path, f"<p>{text}</p>") == [expected]
 

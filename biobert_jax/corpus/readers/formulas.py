@@ -3,6 +3,7 @@
 Source: MathML 3, https://www.w3.org/TR/MathML3/chapter3.html (token elements).
 """
 
+import re
 import unicodedata
 
 from lxml import etree
@@ -13,10 +14,13 @@ _MATHML = "{http://www.w3.org/1998/Math/MathML}"
 MATH = f"{_MATHML}math"
 _TOKENS = tuple(_MATHML + name for name in ("mi", "mo", "mn", "mtext", "ms"))
 _SIGNS = "%′″†‡"
+_WORD = re.compile("[a-z]{3}")  # not of "jth"
 
 
 def letter_or_sign(formula: etree._Element) -> str:
     """`α` or `±` where that is all of a formula, TeX and the like beside it apart; else "".
+
+    A letter is kept apart from a word that follows at once, which only typesetting had kept apart.
 
     Args:
       formula: MathML's `math`, or an element that holds one.
@@ -38,4 +42,6 @@ def letter_or_sign(formula: etree._Element) -> str:
     if "\U0001d400" <= found <= "\U0001d7ff":  # letters in italics, bold and so on
         found = unicodedata.normalize("NFKC", found)
     kind = unicodedata.category(found)
-    return found if kind[0] == "L" or kind in ("Sm", "So") or found in _SIGNS else ""
+    if kind[0] == "L":
+        return f"{found} " if _WORD.match(formula.tail or "") else found
+    return found if kind in ("Sm", "So") or found in _SIGNS else ""
