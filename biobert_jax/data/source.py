@@ -120,7 +120,9 @@ class TrainingData(ABC):
                 yield self.train[segment.shard].skip(segment.first_row)
 
         mine = range(host * streams // num_hosts, (host + 1) * streams // num_hosts)
-        yield from self._read([lambda v=stream: blocks(v) for stream in mine], rows_each)
+        for batch in self._read([lambda v=stream: blocks(v) for stream in mine], rows_each):
+            self._check_indices(batch)
+            yield batch
 
     def heldout_batches(self, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
         """The held-out rows in order, once; the last batch is filled up with padding rows.
@@ -128,11 +130,34 @@ class TrainingData(ABC):
         Padding rows weigh nothing: no token, no prediction, no sentence pair.
         """
         for batch in self._read([lambda: iter(self.heldout)], batch_size):
+            self._check_indices(batch)
             missing = batch_size - len(batch["input_ids"])
             yield {
                 name: np.pad(rows, ((0, missing), (0, 0)), constant_values=_PADDING.get(name, 0))
                 for name, rows in batch.items()
             }
+
+    def _check_indices(self, batch: dict[str, np.ndarray]) -> None:
+        """Refuses rows that point beyond a table: JAX would take its last entry, and say nothing.
+
+        Raises:
+          UserError: such a row.
+        """
+        tokens, positions = self.format.vocab_size, self.format.max_seq_length
+        for name, size in (
+            ("input_ids", tokens),
+            ("masked_lm_ids", tokens),
+            ("masked_lm_positions", positions),
+            ("token_type_ids", 2),
+            ("segment_ids", 2),
+        ):
+            values = batch.get(name)
+            # Signed numbers as unsigned ones: so one look finds those below 0, too.
+            if values is not None and values.size:
+                largest = values.view(values.dtype.str.replace("i", "u")).max()
+                if largest >= size:
+                    place = np.argwhere((values < 0) | (values >= size))[0]
+                    raise self.fault(f"{name} has {values[tuple(place)]}, not below {size:,}")
 
     @abstractmethod
     def _read(self, streams: Sequence[Stream], rows_each: int) -> Iterator[dict[str, np.ndarray]]:
