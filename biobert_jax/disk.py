@@ -15,16 +15,21 @@ def free_bytes(path: str | os.PathLike) -> int:
     return shutil.disk_usage(folder).free
 
 
-def check_space(needed: int, free: int, output: str | os.PathLike, remedy: str = "") -> None:
-    """Compares the bytes that an output folder will take with those that are free.
+def check_space(
+    needed: int, free: int, place: str, remedy: str = "make room, or choose another folder"
+) -> None:
+    """Compares the bytes that will be written with those that are free.
+
+    Args:
+      place: where, for the message: an option with its value, or a folder.
 
     Raises:
       UserError: they are more.
     """
     if needed > free:
         raise UserError(
-            f"--output {output}: about {size(needed)} of disk are needed and {size(free)} are free "
-            f"there: make room, or choose another folder{remedy}"
+            f"{place}: about {size(needed)} of disk are needed and {size(free)} are free there: "
+            f"{remedy}"
         )
 
 

@@ -34,6 +34,7 @@ from biobert_jax.config import ModelConfig
 from biobert_jax.corpus.dataset import fields
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.corpus.text.tokenizer_files import TokenizerOptions
+from biobert_jax.disk import check_space, free_bytes
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256, write_text_atomically
 
@@ -43,6 +44,13 @@ FOLDER = "checkpoints"
 
 # How long a checkpoint is kept: for ever, while it is one of the newest such, until the next.
 PERMANENT, NORMAL, TEMPORARY = "permanent", "normal", "temporary"
+
+_NOT_SAVED = (
+    "make room or mend the folder, and run the same command again to go on from the one before"
+)
+
+# Of a checkpoint's files beside the arrays.
+_OVERHEAD_BYTES = 1 << 20
 
 # Orbax logs every save at INFO and its choice of sharding files at WARNING.
 logging.getLogger("absl").setLevel(logging.CRITICAL)
@@ -122,6 +130,9 @@ class CheckpointWriter:
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices(f"save {metadata.step}: the folder is free")
         arrays = {"params": params, "optimizer": optimizer}
+        # Orbax would find out in the middle, with a page of tracebacks from its threads.
+        needed = sum(array.nbytes for array in jax.tree.leaves(arrays)) + _OVERHEAD_BYTES
+        check_space(needed, free_bytes(self._folder), str(self._folder), _NOT_SAVED)
         items = {name: ocp.args.StandardSave(tree) for name, tree in arrays.items()}
         self._saver.save(path, args=ocp.args.Composite(**items))
         self._finishing = self._thread.submit(self._finish, path, metadata, tokenizer)
@@ -145,8 +156,7 @@ class CheckpointWriter:
         except Exception as error:  # whatever Orbax raises, the run must not go on unsaved
             reason = " ".join(str(error).split())[:200]
             raise UserError(
-                f"{self._folder}: the checkpoint could not be saved ({reason}): free space or "
-                "mend the folder, and run the same command again to go on from the one before"
+                f"{self._folder}: the checkpoint could not be saved ({reason}): {_NOT_SAVED}"
             ) from error
 
     def close(self) -> None:

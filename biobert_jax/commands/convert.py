@@ -8,11 +8,11 @@ for are named. TF1 checkpoints are not read in this version.
 """
 
 import argparse
-import shutil
 import sys
 from pathlib import Path
 
 from biobert_jax.commands.progress import working
+from biobert_jax.disk import check_space, free_bytes
 from biobert_jax.errors import UserError
 from biobert_jax.files import new_folder
 
@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     if checkpoint.kind == "ner":
         load.check_tagger(checkpoint)
     arrays = flatten(checkpoint.params)
-    _check_space(target, sum(array.nbytes for array in arrays.values()))
+    needed = sum(array.nbytes for array in arrays.values())
+    check_space(needed, free_bytes(target), f"--to {target}")
     try:
         with working(f"write {target}"), new_folder(target) as folder:
             if args.format == "hf":
@@ -74,14 +75,3 @@ def run(args: argparse.Namespace) -> int:
     for name in checkpoint.unexpected:
         print(f"left out: {name}", file=sys.stderr)
     return 0
-
-
-def _check_space(target: Path, size: int) -> None:
-    """Refuses what cannot fit before anything is written."""
-    place = next(folder for folder in target.absolute().parents if folder.exists())
-    free = shutil.disk_usage(place).free
-    if free < size:
-        raise UserError(
-            f"--to {target}: the parameters take {size / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB "
-            "are free there: make room, or choose another disk"
-        )

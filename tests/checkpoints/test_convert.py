@@ -57,7 +57,7 @@ def test_there_and_back_is_the_same(source, tmp_path, capsys):
 def test_too_little_space_is_said_first(fails, form, monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
-    assert "MB are free there" in fails(form)
+    assert "of disk are needed and 1.0 kB are free there" in fails(form)
 
 
 def test_a_disk_that_is_full_after_all(fails, monkeypatch):

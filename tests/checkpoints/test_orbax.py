@@ -132,6 +132,16 @@ def test_a_save_that_failed_is_known_without_waiting_and_raised(tmp_path, vocab,
     assert steps(tmp_path) == []
 
 
+def test_too_little_space_is_said_before_a_save(tmp_path, vocab, monkeypatch):
+    writer = CheckpointWriter(tmp_path)
+    save(writer, vocab, 1)
+    monkeypatch.setattr(orbax, "free_bytes", lambda path: 10)
+    with pytest.raises(UserError, match="disk are needed and 0.0 kB are free .*the same command"):
+        writer.save(metadata(2), vocab, PARAMS, {"step": jnp.int32(2)})
+    writer.close()
+    assert steps(tmp_path) == [1]
+
+
 def test_every_flipped_bit_is_found(tmp_path, vocab):
     writer = CheckpointWriter(tmp_path)
     save(writer, vocab, 1)

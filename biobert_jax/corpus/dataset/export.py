@@ -93,7 +93,7 @@ def export_arrays(
 
     vocab_size = (directory / manifest.tokenizer["file"]).stat().st_size
     needed = sum(rows.values()) * manifest.format.row_dtype.itemsize + vocab_size
-    check_space(needed, free_bytes(output), output)
+    check_space(needed, free_bytes(output), f"--output {output}")
     with new_folder(output) as temporary:
         vocab = manifest.tokenizer["file"]
         shutil.copyfile(directory / vocab, temporary / vocab)

@@ -133,8 +133,8 @@ def check_disk(found: Estimate, output: str | os.PathLike) -> None:
     Raises:
       UserError: it is more.
     """
-    remedy = ", or give --no-check_space"
-    check_space(found.disk_bytes, usable_bytes(output), output, remedy)
+    remedy = "make room, choose another folder, or give --no-check_space"
+    check_space(found.disk_bytes, usable_bytes(output), f"--output {output}", remedy)
 
 
 def usable_bytes(output: str | os.PathLike) -> int:
