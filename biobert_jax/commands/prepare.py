@@ -18,14 +18,12 @@ import sys
 
 from biobert_jax.commands.field_options import add_fields, field_values
 from biobert_jax.commands.input_options import add_corpus_options, read_options
+from biobert_jax.commands.left_out import print_left_out
 from biobert_jax.commands.progress import StageProgress
 from biobert_jax.corpus.formats import FORMATS
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments
 from biobert_jax.errors import UserError, printable
 from biobert_jax.machine import usable_cpus
-
-# Files, members and lines that are left out, of those named one by one.
-MAX_NAMED = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -126,11 +124,7 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
             file=sys.stderr,
         )
     reasons = [without_copies(reason) for reason in manifest.failed.values()]
-    for reason in reasons[:MAX_NAMED]:
-        print(printable(f"error: left out: {reason}"), file=sys.stderr)
-    if len(reasons) > MAX_NAMED:
-        more = f"{len(reasons) - MAX_NAMED:,} more, all in {args.output}/manifest.json"
-        print(printable(f"error: left out: {more}"), file=sys.stderr)
+    print_left_out(reasons, f"{args.output}/manifest.json")
     return 1 if manifest.failed else 0
 
 

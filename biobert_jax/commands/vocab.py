@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from biobert_jax.commands.input_options import add_corpus_options, read_options
+from biobert_jax.commands.left_out import print_left_out
 from biobert_jax.commands.output_options import check_output
 from biobert_jax.commands.progress import StageProgress
 from biobert_jax.corpus.formats import FORMATS
@@ -140,8 +141,7 @@ def run(args: argparse.Namespace) -> int:
         print(format_fits(fits))
     else:
         print("no document was held out: no table", file=sys.stderr)
-    for place, reason in sample.failed.items():
-        print(f"error: left out: {place}: {reason}", file=sys.stderr)
+    print_left_out([f"{place}: {reason}" for place, reason in sample.failed.items()])
     return 1 if sample.failed else 0
 
 

@@ -1,5 +1,6 @@
 """What --input means: names, patterns, folders, lists of names and standard input, as files."""
 
+import codecs
 import contextlib
 import difflib
 import errno
@@ -16,12 +17,14 @@ from pathlib import Path
 
 from etils import epath
 
-from biobert_jax.corpus.readers.lines import read_lines
+from biobert_jax.corpus.readers.compressed import open_bytes
+from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.errors import UserError
 
 STDIN = "/dev/stdin"
 
 _COPY_BYTES = 1 << 20
+_MOST_NAME_BYTES = 1 << 16
 _COPY = re.compile(r"[^\s'\"]*/\.[^/]+\.stdin/[0-9a-f]{16}/")
 # Parts of a list at commas that are tried as one name, and names of a folder that are compared
 # with one that is not there.
@@ -185,15 +188,21 @@ def _below(folder: str, suffixes: Sequence[str]) -> list[str]:
 
 
 def _listed(path: str) -> Iterator[str]:
-    for number, name in read_lines(STDIN if path == "-" else path):
-        if not name.strip():
-            continue
-        if "://" not in name and not os.path.isfile(name):
-            name = name.strip()
-            if not os.path.isfile(name):
-                what = "is a folder" if os.path.isdir(name) else _absence(name)
-                raise UserError(f"{path}:{number}: {name + ' ' if what[:2] == 'is' else ''}{what}")
-        yield name
+    expected = Expected("text", option="", formats=())
+    with open_bytes(STDIN if path == "-" else path, expected=expected) as stream:
+        # Names need not be UTF-8, as lines of text must.
+        for number, line in enumerate(iter(lambda: stream.readline(_MOST_NAME_BYTES), b""), 1):
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            name = os.fsdecode(line.rstrip(b"\r\n"))
+            if not name.strip():
+                continue
+            if "://" not in name and not os.path.isfile(name):
+                name = name.strip()
+                if not os.path.isfile(name):
+                    is_folder = os.path.isdir(name)
+                    what = f"{name} is a folder" if is_folder else _absence(name)
+                    raise UserError(f"{path}:{number}: {what}")
+            yield name
 
 
 def _matches(pattern: str) -> list[str]:

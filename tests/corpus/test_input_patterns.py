@@ -75,6 +75,17 @@ def test_lists_of_names(folder):
         expand_inputs(["@list.txt"])
     with pytest.raises(UserError, match="none.txt"):
         expand_inputs(["@none.txt"])
+    (folder / "list.txt").write_bytes("a.txt\n".encode("utf-16"))
+    with pytest.raises(UserError, match="list.txt: this is UTF-16"):
+        expand_inputs(["@list.txt"])
+    (folder / "list.txt").write_bytes(b"%PDF-1.4\n")
+    with pytest.raises(UserError, match="list.txt: this is a PDF"):
+        expand_inputs(["@list.txt"])
+    # Names need not be UTF-8.
+    odd = os.fsdecode(b"caf\xe9.txt")
+    (folder / odd).write_text("x")
+    (folder / "list.txt").write_bytes(b"caf\xe9.txt\n")
+    assert names(folder, "@list.txt") == [odd]
 
 
 def test_one_file_has_one_name(folder):

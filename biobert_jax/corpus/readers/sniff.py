@@ -43,6 +43,7 @@ _WHAT: dict[str, tuple[str, str]] = {
     "pmc": ("JATS XML, as PMC has it", ""),
     "bioc": ("BioC XML", ""),
     "xml": ("XML of a kind that is not known here", "extract its text first"),
+    "text": ("plain text", ""),
     "jsonl": ("JSON lines", ""),
     "json": ("one JSON document", 'write an object with "text" a line (jq -c can)'),
     "bioc_json": ("BioC JSON", "fetch or save it as BioC XML"),
