@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.workers < 1:
         raise UserError(f"--workers {args.workers}: give a number above 0")
-    inputs = expand_inputs(args.input, FORMATS[args.format].suffixes)
+    inputs = expand_inputs(args.input, FORMATS[args.format].suffixes, output=args.output)
     with standard_input_as_file(inputs, args.output) as files:
         return _prepare(args, tuple(files))
 

@@ -32,7 +32,9 @@ _MOST_JOINED = 8
 _MOST_COMPARED = 10_000
 
 
-def expand_inputs(entries: Sequence[str], suffixes: Sequence[str] = ("",)) -> tuple[str, ...]:
+def expand_inputs(
+    entries: Sequence[str], suffixes: Sequence[str] = ("",), *, output: str | os.PathLike = ""
+) -> tuple[str, ...]:
     """The files that the values of --input stand for, in their order, each once.
 
     An entry is one of these, or several, separated by commas:
@@ -47,6 +49,7 @@ def expand_inputs(entries: Sequence[str], suffixes: Sequence[str] = ("",)) -> tu
 
     Args:
       suffixes: endings that count in a folder, each also with .gz behind it.
+      output: a folder that is not read with the one that it is in.
 
     Raises:
       UserError: an entry that stands for no file, or a folder that cannot be listed.
@@ -61,7 +64,9 @@ def expand_inputs(entries: Sequence[str], suffixes: Sequence[str] = ("",)) -> tu
             folders[folder] = os.path.realpath(folder or ".")
         return os.path.join(folders[folder], name)
 
-    found = itertools.chain.from_iterable(_entry_files(entry, suffixes) for entry in entries)
+    found = itertools.chain.from_iterable(
+        _entry_files(entry, suffixes, output) for entry in entries
+    )
     files = tuple(dict.fromkeys(map(resolved, found)))
     if not files:
         raise UserError("--input is empty: give a file, a folder or a pattern")
@@ -129,23 +134,23 @@ def _split(entry: str) -> Iterator[str]:
         first = last
 
 
-def _entry_files(entry: str, suffixes: Sequence[str]) -> Iterator[str]:
+def _entry_files(entry: str, suffixes: Sequence[str], output: str | os.PathLike) -> Iterator[str]:
     for part in _split(entry):
         try:
-            yield from _files(part, suffixes)
+            yield from _files(part, suffixes, output)
         except UserError:
             if _reads_as_text(entry):  # of which the part before a comma is a part
                 raise UserError(f"--input: {_absence(entry)}") from None
             raise
 
 
-def _files(part: str, suffixes: Sequence[str]) -> Iterator[str]:
+def _files(part: str, suffixes: Sequence[str], output: str | os.PathLike) -> Iterator[str]:
     if "://" in part:
         yield from _remote(part)
     elif part == "-":
         yield STDIN
     elif (mode := _mode(part)) is not None:
-        yield from _below(part, suffixes) if stat.S_ISDIR(mode) else [part]
+        yield from _below(part, suffixes, output) if stat.S_ISDIR(mode) else [part]
     elif part.startswith("@"):
         yield from _listed(part[1:])
     elif glob.has_magic(part):
@@ -168,14 +173,19 @@ def _mode(path: str) -> int | None:
         raise UserError(f"--input: {path}: {error.strerror}") from error
 
 
-def _below(folder: str, suffixes: Sequence[str]) -> list[str]:
+def _below(folder: str, suffixes: Sequence[str], output: str | os.PathLike) -> list[str]:
     def refuse(error: OSError) -> None:
         raise UserError(f"--input: {error.filename}: {error.strerror}") from error
 
     endings = tuple(s.lower() + packed for s in suffixes for packed in ("", ".gz"))
+    own = os.path.realpath(output) if output and "://" not in os.fspath(output) else ""
     found = []
     for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(os.path.join(place, name)) != own
+        ]
         paths = (os.path.join(place, n) for n in names if not n.startswith("."))
         found += [p for p in paths if p.lower().endswith(endings) and os.path.isfile(p)]
     if not found:

@@ -64,6 +64,14 @@ def test_a_folder_is_read_with_all_below_it_by_the_formats_endings(folder):
         expand_inputs(["sub"], (".jsonl",))
 
 
+def test_what_a_command_writes_into_the_folder_is_not_read_by_the_next(folder):
+    assert "sub/e.txt" in names(folder, ".")
+    for output in ("sub", folder / "sub", "./sub/"):
+        files = expand_inputs(["."], (".txt",), output=output)
+        assert files and not any("/sub/" in path for path in files)
+    assert expand_inputs(["sub"], (".txt",), output="sub") == (str(folder / "sub/e.txt"),)
+
+
 def test_lists_of_names(folder):
     (folder / "list.txt").write_text("\ufeffx,y.txt\r\n\n sub/e.txt\r\n.hidden.txt\n")
     assert names(folder, "a.txt", "@list.txt") == ["a.txt", "x,y.txt", "sub/e.txt", ".hidden.txt"]
