@@ -67,6 +67,8 @@ COLUMNS = "Deep\tO\nvein\tB-Disease\nthrombosis\tI-Disease\n.\tO\n\nIt\tO\n"
         ("{see text} in braces\n", ""),
         ("[Article in French] Un titre.\n", ""),
         ("[1] First reference.\n", ""),
+        ('["Hello", the title said.]\n', ""),
+        ('["Schizophrenia"]. A review.\n', ""),
         ('{"quoted"} words\n', ""),
         ("PAR1 is a receptor.\n", ""),
         ("BZh is an abbreviation.\n", ""),

@@ -76,7 +76,9 @@ _PUBMED_ROOTS = frozenset(
 _JATS_SIGNS = re.compile(rb"<front[\s>]|article-type=|dtd-version=|JATS|DTD Journal|NLM//DTD")
 _BIOC_SIGNS = re.compile(rb"BioC|<source[\s>/]|<document[\s>]")
 _JSON_KEY = re.compile(rb'\{\s*"[^"\\\n]{1,200}"\s*:\s*["{\[\d\-tfn]')
-_JSON_ARRAY = re.compile(rb'\[\s*(?:\{\s*"[^"\\\n]{1,200}"\s*:|"(?:[^"\\\n]|\\.)*"\s*[,\]])')
+_JSON_ARRAY = re.compile(
+    rb'\[\s*(?:\{\s*"[^"\\\n]{1,200}"\s*:|"(?:[^"\\\n]|\\.)*"\s*(?:,\s*["\[{]|\]\s*(?:\n|\Z)))'
+)
 _BIOC_JSON = re.compile(rb'"(?:passages|documents)"\s*:\s*\[')
 _PUBTATOR = re.compile(rb"\s*([^\s|]{1,100})\|t\|[^\n]*\r?\n\1\|a\|")
 _COLUMNS = re.compile(rb"\S+(?:[ \t]+\S+)*[ \t]+(?:O|[BIESLU](?:-\S+)?)\s*")
