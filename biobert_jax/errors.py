@@ -98,6 +98,9 @@ def _system_error(error: OSError) -> str:
 
 def _library(error: BaseException) -> str:
     """The library that raised an error about a file; "" if none did."""
+    # These say that a library was called wrongly, which is a bug of ours.
+    if isinstance(error, TypeError | AttributeError | NameError | AssertionError):
+        return ""
     modules = [type(error).__module__, _innermost_module(error.__traceback__)]
     roots = [module.partition(".")[0] for module in modules]
     return next((root.removesuffix("_rust") for root in roots if root in _LIBRARIES), "")

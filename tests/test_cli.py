@@ -1,6 +1,7 @@
 """The command line: one line an error, with the nearest name, and exit codes as documented."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -121,8 +122,6 @@ def test_a_url_in_a_title_is_no_path(run, tmp_path):
 
 
 def raised_by_json():
-    import json
-
     json.loads("{")
 
 
@@ -177,6 +176,9 @@ def test_a_bug_shows_its_traceback(monkeypatch):
 
     monkeypatch.setattr(verify, "run", fail)
     with pytest.raises(KeyError):
+        cli.main(["verify", "x"])
+    monkeypatch.setattr(verify, "run", lambda _: json.dumps(object()))
+    with pytest.raises(TypeError):
         cli.main(["verify", "x"])
 
 

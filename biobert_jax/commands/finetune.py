@@ -4,7 +4,9 @@
         --config.data.dir=data/NCBI-disease --config.init=runs/pretrain
 
 --config.init takes a workdir, one of its checkpoints, or a Hugging Face folder. Files hold a word
-and its label on each line, and a blank line between sentences; labels are read from the data.
+and its label on each line, and a blank line between sentences; labels are read from the data. The
+same command goes on from the newest checkpoint; with another length, under the new schedule, which
+is said and kept in WORKDIR/config_changes.jsonl and the model card.
 """
 
 import argparse

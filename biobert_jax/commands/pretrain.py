@@ -4,7 +4,8 @@
         --config.data.dir=data/pubmed --config.train.num_steps=100000
 
 The same command run again goes on from the newest checkpoint, bit for bit as if it had never
-stopped. Ctrl-C and SIGTERM save first.
+stopped. Ctrl-C and SIGTERM save first; a second Ctrl-C does not. With another train.num_steps it
+goes on under the new schedule, which is said and kept in WORKDIR/config_changes.jsonl.
 """
 
 import argparse
