@@ -6,6 +6,7 @@ from pathlib import Path
 
 _PCI = Path("/sys/bus/pci/devices")
 _GOOGLE, _GVNIC = "0x1ae0", "0x0042"  # vendor of TPUs and of the network card of its machines
+_GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, and any on WSL
 # libtpu, where it looks for TPUs in vain, is silent with these alone.
 _QUIET_LIBTPU = {
     "TPU_SKIP_MDS_QUERY": "1",
@@ -27,7 +28,7 @@ def quiet_libraries() -> None:
         return
     if has_tpu():
         return
-    if any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd")):
+    if any(Path(device).exists() for device in _GPUS):
         for name, value in _QUIET_LIBTPU.items():
             os.environ.setdefault(name, value)
     else:
