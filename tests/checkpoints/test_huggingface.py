@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from biobert_jax.checkpoints import huggingface
+from biobert_jax.checkpoints import huggingface, orbax
 from biobert_jax.checkpoints.load import check_tagger, load_checkpoint, with_labels
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.errors import UserError
@@ -323,10 +323,21 @@ def test_a_folder_without_a_vocabulary(tagger):
 )
 def test_what_a_folder_has_is_named(tmp_path, names, message):
     for name in names:
-        (tmp_path / name).touch()
+        (tmp_path / name).write_text("{}")
     with pytest.raises(UserError, match="no finished checkpoint here") as error:
         load_checkpoint(tmp_path)
     assert message in str(error.value)
+
+
+def test_folders_of_a_workdir_without_a_checkpoint(tmp_path):
+    (tmp_path / "config.json").write_text('{"seed": 0, "train": {}}')
+    with pytest.raises(UserError, match="the run in this workdir has saved none yet"):
+        load_checkpoint(tmp_path)
+    metadata = orbax.Metadata("pretraining", 1, MODEL, "vocab.txt", max_seq_length=16)
+    step = tmp_path / "checkpoints/1"
+    orbax.write_checkpoint(step, metadata, tiny_tokenizer(tmp_path), tiny_params())
+    with pytest.raises(UserError, match=f"give {tmp_path}, for its newest one"):
+        load_checkpoint(step.parent)
 
 
 def test_paths_where_nothing_is(tmp_path, monkeypatch):

@@ -2,11 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from biobert_jax import cli
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.load import load_checkpoint
+from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.scoring.conlleval import chunks
 from tests.checkpoints.tiny import MODEL, tiny_params, tiny_tokenizer
 
@@ -41,3 +43,13 @@ def test_entities_of_untyped_labels_are_not_torn(tmp_path):
     tokenizer = load_checkpoint(tmp_path / "hf").tokenizer
     special = tokenizer.special
     assert theirs == [special.cls, *tokenizer.encode(text).tolist(), special.sep]
+
+    # And what transformers itself saves of it is the same tagger.
+    every.model.save_pretrained(tmp_path / "saved")
+    every.tokenizer.save_pretrained(tmp_path / "saved")
+    ours, saved = load_checkpoint(tmp_path / "hf"), load_checkpoint(tmp_path / "saved")
+    assert (saved.kind, saved.labels, saved.unexpected) == ("ner", labels, ())
+    assert saved.tokenizer.options == ours.tokenizer.options
+    assert saved.tokenizer.tokens == ours.tokenizer.tokens
+    before, after = flatten(ours.params), flatten(saved.params)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
