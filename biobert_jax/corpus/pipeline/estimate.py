@@ -161,29 +161,30 @@ def _read_some(arguments, path: str, stored: int, encode, sample: _Sample) -> No
     """Reads and encodes the beginning of a file, or all of a small one."""
     counts = ReadCounts()
     began = time.process_time()
-    first_bytes = None
+    # Bytes are read ahead, 256 kB at a time from gzip. When a document asks for more, what had been
+    # read until then is what the documents before it took.
+    read = used = 0
     is_cut = False
     try:
         for document in open_documents(
             path, arguments.format, options=arguments.options, counts=counts
         ):
-            if first_bytes is None:
-                # Bytes are read ahead, before the first document as before the last.
-                first_bytes = counts.bytes
             encoded = encode(document, 0)
             if not isinstance(encoded, str):
                 sample.documents.append(encoded)
                 sample.tokens += len(encoded.ids)
-            read = counts.bytes - first_bytes
-            if read > SAMPLE_BYTES or time.process_time() - began > SAMPLE_SECONDS and read:
+            if counts.bytes == read:
+                continue
+            used, read = read, counts.bytes
+            is_late = time.process_time() - began > SAMPLE_SECONDS
+            if used and (read > SAMPLE_BYTES or is_late):
                 is_cut = True
                 break
     except CorpusFileError:  # who reads it all will say
-        is_cut = first_bytes is not None
+        used, is_cut = counts.bytes, read > 0
     sample.seconds += time.process_time() - began
     sample.text_bytes += counts.bytes
-    read = counts.bytes - (first_bytes or 0)
-    sample.stored += min(stored, read / _expansion(path)) if is_cut else stored
+    sample.stored += min(stored, used / _expansion(path)) if is_cut else stored
 
 
 def _expansion(path: str) -> float:
