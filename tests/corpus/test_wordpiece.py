@@ -105,6 +105,7 @@ def test_offsets_rise_and_hold_what_they_say(text, lowercase):
 
 def test_what_is_remembered_is_bounded_and_changes_nothing(monkeypatch):
     monkeypatch.setattr(wordpiece, "MEMO_SIZE", 8)
+    monkeypatch.setattr(wordpiece, "WORDS_SIZE", 8)
     tokenizer = WordPiece(IDS, IDS["[UNK]"], lowercase=False)
     text = " ".join(f"{a}{b}" for a in "abcde" for b in "inors")
     expected = upstream(text, IDS, False)
