@@ -87,12 +87,16 @@ def test_lines_that_are_not_utf8_or_too_long_are_named(tmp_path, monkeypatch):
     assert counts.failed.keys() == {f"{path}:1", f"{path}:2"}
 
 
-@pytest.mark.parametrize("num_good, num_bad", [(0, 1), (0, 60), (50, 101)])
-def test_a_file_of_bad_lines_is_a_bad_file(tmp_path, num_good, num_bad):
+@pytest.mark.parametrize(
+    "num_good, num_bad, said",
+    [(0, 1, ""), (0, 60, "60 bad lines"), (50, 101, "more than 100 bad lines")],
+)
+def test_a_file_of_bad_lines_is_a_bad_file(tmp_path, num_good, num_bad, said):
     data = b'{"text": "x"}\n' * num_good + b"x\n" * num_bad
     counts = ReadCounts()
-    with pytest.raises(CorpusFileError, match=f"notes.jsonl:{num_good + 1}: not JSON"):
+    with pytest.raises(CorpusFileError, match=f"notes.jsonl:{num_good + 1}: not JSON") as caught:
         list(read_jsonl(write(tmp_path, data), counts=counts))
+    assert str(caught.value).partition(" (the first of ")[2].rstrip(")") == said
     assert not counts.failed
 
 

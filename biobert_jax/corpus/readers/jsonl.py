@@ -87,7 +87,8 @@ def read_jsonl(
         for number, _ in bad:
             del counts.failed[f"{os.fspath(path)}:{number}"]
         number, reason = bad[0]
-        more = f" (the first of more than {MAX_BAD_LINES} bad lines)" if bad[1:] else ""
+        count = f"more than {MAX_BAD_LINES}" if len(bad) > MAX_BAD_LINES else len(bad)
+        more = f" (the first of {count} bad lines)" if bad[1:] else ""
         raise CorpusFileError(os.fspath(path), str(number), reason + more)
 
 
