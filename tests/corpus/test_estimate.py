@@ -123,6 +123,14 @@ def test_an_empty_sample_is_one_line(corpus):
         estimate(given, given.load_tokenizer())
 
 
+def test_a_small_file_that_is_bad_after_its_first_document(corpus):
+    for name in "ab":
+        content = b'{"text": "w1"}\n' + b"{\n" * 101
+        (corpus / f"{name}.jsonl.gz").write_bytes(gzip.compress(content))
+    given = arguments(corpus)
+    assert estimate(given, given.load_tokenizer()).documents == 2
+
+
 def test_what_an_unfinished_run_holds_counts_as_free(tmp_path, monkeypatch):
     assert free_bytes(tmp_path / "not/yet") > 0
     monkeypatch.setattr(module, "free_bytes", lambda path: 1000)
