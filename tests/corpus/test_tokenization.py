@@ -221,6 +221,13 @@ def test_damaged_and_foreign_tokenizer_files(folder):
             json.dumps(fast_tokenizer(SPECIAL)).replace('"[MASK]": 4', '"[MASK]": 9'),
             "ids of its vocabulary are not 0 to 4",
         ),
+        *(
+            (
+                json.dumps(fast_tokenizer(SPECIAL) | {"added_tokens": [token]}),
+                "not a tokenizer of transformers",
+            )
+            for token in ({"id": None, "content": "x"}, {"id": 5, "content": 5}, {"id": 5}, 5)
+        ),
     ]:
         (path / "tokenizer.json").write_text(content)
         with pytest.raises(UserError, match=message):

@@ -216,7 +216,7 @@ def _read_fast(path: Path) -> dict[str, Any]:
         split = (values.get("pre_tokenizer") or {}).get("type")
         kind = model.get("type", "WordPiece" if "continuing_subword_prefix" in model else "?")
         ids = model.get("vocab")
-        added = {token["id"]: _added_token(token) for token in values.get("added_tokens") or ()}
+        added = {int(t["id"]): _added_token(t) for t in values.get("added_tokens") or ()}
         for found, expected, what in (
             (kind, "WordPiece", "model"),
             (normalizer.get("type"), "BertNormalizer", "normalizer"),
@@ -237,7 +237,7 @@ def _read_fast(path: Path) -> dict[str, Any]:
         }
         if normalizer.get("strip_accents") is not None:
             flags["strip_accents"] = _flag(path, normalizer, "strip_accents")
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a tokenizer of transformers ({error!r})") from error
     return flags | {"tokens": sorted(ids, key=ids.__getitem__), "added": added}
 
@@ -251,6 +251,9 @@ def _read_added(path: Path) -> dict[int, AddedToken]:
 
 
 def _added_token(values: dict[str, Any]) -> AddedToken:
+    """Raises AttributeError, KeyError or TypeError where `values` are no such token."""
+    if not isinstance(values["content"], str):
+        raise TypeError("content is no string")
     special = bool(values.get("special", False))
     return AddedToken(
         values["content"],
