@@ -74,13 +74,13 @@ def to_json(config: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping) or hasattr(value, "items"):
-        return {key: _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    # NumPy's numbers, as a config file may compute them.
-    return value.item() if hasattr(value, "item") else value
+    # NumPy's numbers and arrays, as a config file may compute them.
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def _check_groups(cls: type, values: Any, prefix: str) -> None:

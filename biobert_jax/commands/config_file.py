@@ -151,7 +151,8 @@ def _blaming(path: Path, function: Callable, *arguments: Any) -> Any:
             where = f"{error.filename}:{error.lineno}"
         else:
             frames = traceback.extract_tb(error.__traceback__)
-            lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+            own = str(path.absolute())  # as modules know their files
+            lines = [frame.lineno for frame in frames if frame.filename == own]
             where = f"{path}:{lines[-1]}" if lines else str(path)
         said = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
         raise UserError(f"--config {where}: {type(error).__name__}: {said}") from error

@@ -74,10 +74,13 @@ def test_what_is_not_found_is_said_with_what_there_is(name, message, tmp_path, m
         ("def get_config(preset): return {}", r"missing 1 required positional argument: 'preset'"),
     ],
 )
-def test_what_the_users_code_does_is_told_with_its_line(code, message, tmp_path):
+def test_what_the_users_code_does_is_told_with_its_line(code, message, tmp_path, monkeypatch):
     (tmp_path / "x.py").write_text(textwrap.dedent(code))
-    with pytest.raises(UserError, match=message):
-        load(tmp_path / "x.py")
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    for path in (tmp_path / "x.py", "../x.py"):
+        with pytest.raises(UserError, match=message):
+            load(path)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +92,8 @@ def test_what_the_users_code_does_is_told_with_its_line(code, message, tmp_path)
         ("{'data': {'phases': [5]}}", "data.phases.0.dir=x", "'data.phases.0' is a group"),
         ("{'seed': float('inf')}", "init=x", "'seed' takes int, not inf"),
         ("{'seed': object}", "init=x", "'seed' takes int"),
+        ("{'seed': __import__('numpy').arange(2)}", "init=x", r"'seed' takes int, not \[0, 1\]"),
+        ("{'data': {1: 2}}", "init=x", "config has no key 'data.1'"),
         ("{}", "train.eval_batches=0", "train.eval_batches is 0: it must be at least 1"),
         ("{}", "train.log_every=-1", "train.log_every is -1: it must be at least 0"),
         ("{}", "optimizer.power=-1", "optimizer.power is -1.0: it must be at least 0"),
