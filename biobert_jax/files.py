@@ -38,16 +38,17 @@ def replacing(path: str | os.PathLike, mode: str = "wb", **options: Any) -> Iter
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     with _blaming(path, temporary):
-        descriptor = _open_locked(temporary, path)
-        try:
-            with open(descriptor, mode, **options) as stream:
+        # Renamed or removed while it is locked: after that, the name is the next writer's.
+        with open(_open_locked(temporary, path), mode, **options) as stream:
+            try:
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-                os.replace(temporary, path)  # while it is locked
-            _flush(path.parent)
-        finally:
-            temporary.unlink(missing_ok=True)
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        _flush(path.parent)
 
 
 @contextlib.contextmanager
@@ -67,10 +68,10 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         with _blaming(path, temporary):
             yield temporary
-        for folder, _, names in os.walk(temporary):
-            for flushed in (*names, "."):
-                _flush(Path(folder, flushed))
-        os.replace(temporary, path)
+            for folder, _, names in os.walk(temporary):
+                for flushed in (*names, "."):
+                    _flush(Path(folder, flushed))
+            os.replace(temporary, path)
         _flush(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -113,6 +114,20 @@ def try_to_write(path: str | os.PathLike) -> None:
                 folder.rmdir()
 
 
+def try_lock(file: int | IO[Any]) -> bool:
+    """Locks an open file until it is closed or the process ends; False if another process has it.
+
+    On a file system without locks it is True.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def file_sha256(path: str | os.PathLike) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
@@ -139,8 +154,9 @@ def _blaming(path: Path, temporary: Path) -> Iterator[None]:
         yield
     except OSError as error:
         full = error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if full or error.filename == str(temporary):
-            error.filename, error.filename2 = str(path), None
+        name = str(temporary if full else error.filename)
+        if name.startswith(str(temporary)):
+            error.filename, error.filename2 = str(path) + name.removeprefix(str(temporary)), None
         raise
 
 
@@ -151,7 +167,8 @@ def _open_locked(temporary: Path, path: Path) -> int:
     while True:
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            _lock(descriptor, path)
+            if not try_lock(descriptor):
+                raise OSError(errno.EBUSY, "another process is writing it", str(path))
             # Whoever held the lock before may have renamed the file that was opened here.
             if temporary.exists() and os.path.samestat(os.fstat(descriptor), temporary.stat()):
                 os.ftruncate(descriptor, 0)
@@ -160,15 +177,6 @@ def _open_locked(temporary: Path, path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OSError(errno.EBUSY, "another process is writing it", str(path)) from error
-    except OSError:
-        return  # a file system without locks
 
 
 def _flush(path: Path) -> None:

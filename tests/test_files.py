@@ -71,6 +71,15 @@ def test_two_writers_of_one_file_do_not_mix(tmp_path):
     assert path.read_bytes() == b"first" and names(tmp_path) == ["a"]
 
 
+def test_what_the_next_writer_has_begun_is_left_alone(tmp_path, monkeypatch):
+    def begin(folder):
+        (folder / ".a.tmp").touch()
+
+    monkeypatch.setattr("biobert_jax.files._flush", begin)  # after the renaming
+    write_bytes_atomically(tmp_path / "a", b"")
+    assert names(tmp_path) == [".a.tmp", "a"]
+
+
 def test_errors_name_the_file_that_was_asked_for(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -111,9 +120,12 @@ def test_a_new_folder_is_there_when_it_is_whole(tmp_path):
         (folder / "deep" / "file").touch()
         assert names(tmp_path) == [".a.tmp"]
     assert names(tmp_path) == ["a"] and names(tmp_path / "a" / "deep") == ["file"]
-    with pytest.raises(OSError), new_folder(tmp_path / "a"):
+    with pytest.raises(OSError) as caught, new_folder(tmp_path / "a"):
         pass
-    assert names(tmp_path) == ["a"]
+    assert caught.value.filename == str(tmp_path / "a") and names(tmp_path) == ["a"]
+    with pytest.raises(OSError) as caught, new_folder(tmp_path / "b") as folder:
+        (folder / "no" / "file").touch()
+    assert caught.value.filename == str(tmp_path / "b" / "no" / "file")
 
 
 def test_trying_to_write_leaves_nothing(tmp_path):
