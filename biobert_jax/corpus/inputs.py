@@ -4,7 +4,6 @@ import codecs
 import contextlib
 import difflib
 import errno
-import fcntl
 import glob
 import hashlib
 import itertools
@@ -20,6 +19,7 @@ from etils import epath
 from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.errors import UserError
+from biobert_jax.files import try_lock
 
 STDIN = "/dev/stdin"
 
@@ -94,14 +94,9 @@ def standard_input_as_file(paths: Sequence[str], output: str | os.PathLike) -> I
     output = Path(os.path.realpath(output))
     folder = output.with_name(f".{output.name}.stdin")
     with contextlib.ExitStack() as stack:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(open(folder / "lock", "w"))
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{folder}: another command is reading its standard input for {output}"
-            ) from None
+        folder.mkdir(parents=True, exist_ok=True)
+        if not try_lock(stack.enter_context(open(folder / "lock", "w"))):
+            raise UserError(f"{folder}: another command is reading its standard input for {output}")
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
             yield [str(_copied(path, folder)) if _is_stream(path) else path for path in paths]

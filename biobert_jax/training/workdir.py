@@ -1,7 +1,6 @@
 """A run's folder: its config, and the newest good checkpoint to go on from."""
 
 import dataclasses
-import fcntl
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from biobert_jax.checkpoints import orbax
 from biobert_jax.config_parsing import to_json
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.errors import UserError
-from biobert_jax.files import write_text_atomically
+from biobert_jax.files import try_lock, write_text_atomically
 from biobert_jax.training import distributed
 from biobert_jax.training.sharding import abstract
 from biobert_jax.training.step import TrainState
@@ -149,14 +148,10 @@ def locked(workdir: Path) -> Iterator[None]:
         yield
         return
     with open(workdir / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not try_lock(lock):
             raise UserError(
                 f"--workdir {workdir}: another run is in it: wait for that one, or stop it"
-            ) from error
-        except OSError:
-            pass  # a file system without locks
+            )
         yield
 
 

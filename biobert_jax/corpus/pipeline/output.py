@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -30,7 +29,7 @@ from biobert_jax.corpus.pipeline.finish import MAX_INPUTS_NAMED
 from biobert_jax.corpus.pipeline.tasks import file_states
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.errors import UserError
-from biobert_jax.files import write_bytes_atomically
+from biobert_jax.files import try_lock, write_bytes_atomically
 
 Notice = Callable[[str], None]
 WORK = ".work"
@@ -211,12 +210,8 @@ def locked(folder: epath.Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
         return
     with open(path, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"--output {folder}: another `biobert prepare` is at work there"
-            ) from None
+        if not try_lock(lock):
+            raise UserError(f"--output {folder}: another `biobert prepare` is at work there")
         yield
 
 
