@@ -26,6 +26,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from biobert_jax.commands.input_options import add_input
+from biobert_jax.commands.left_out import print_left_out
 from biobert_jax.commands.output_options import check_output, is_same_file
 from biobert_jax.commands.progress import counted, working
 from biobert_jax.errors import Interrupted, UserError, printable
@@ -129,10 +130,7 @@ def _tell(reading, count: _Count) -> int:
         )
     if not count.documents and not reading.left_out:
         _say("warning: there is no document in the input")
-    for fault in reading.faults:
-        _say(f"error: left out: {fault}")
-    if reading.left_out > len(reading.faults):
-        _say(f"error: left out: {reading.left_out - len(reading.faults):,} more")
+    print_left_out(reading.faults, total=reading.left_out)
     return 1 if reading.left_out else 0
 
 

@@ -31,13 +31,11 @@ class Reading:
       faults: files and lines that were left out, one line each.
       left_out: how many they are in all.
       repeated: documents whose id an earlier one has.
-      files: how many have been read or left out.
     """
 
     faults: list[str] = field(default_factory=list)
     left_out: int = 0
     repeated: int = 0
-    files: int = 0
 
     def leave_out(self, fault: UserError) -> None:
         """Notes a fault."""
@@ -96,7 +94,6 @@ def read_documents(
                 yield document
         except CorpusFileError as error:
             handle(error)
-        reading.files += 1
 
 
 def read_file(
