@@ -95,7 +95,7 @@ def read_text(
 ) -> str:
     """The whole text of a UTF-8 file, plain or gzip, to the code point; a byte order mark is not.
 
-    Line ends stay as they are, so that offsets count in it; `split_lines` knows them.
+    Line ends stay as they are, so that offsets count in it.
 
     Args:
       expected: as for `lines_and_faults`.
@@ -115,16 +115,6 @@ def read_text(
         ends = data.count(b"\n", 0, error.start) or data.count(b"\r", 0, error.start)
         reason = not_utf8(data, error.start, 0)
         raise CorpusFileError(os.fspath(path), str(ends + 1), reason) from error
-
-
-def split_lines(text: str) -> list[str]:
-    r"""The lines of a text, without their ends, by the rules of `lines_and_faults`.
-
-    Files that careless conversions left with \r\r\n keep the first \r of it at the line's end.
-    """
-    if "\n" not in text:
-        return text.split("\r")
-    return [line.removesuffix("\r") for line in text.split("\n")]
 
 
 class LineCounts(NamedTuple):
