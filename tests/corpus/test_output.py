@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from biobert_jax import cli
 from biobert_jax.corpus.pipeline import output as module
 from biobert_jax.corpus.pipeline import pack, prepare, spill, tasks
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments
@@ -259,3 +260,14 @@ def test_a_lock_in_a_store_of_objects(corpus):
             pass
     with module.locked(folder):
         pass
+
+
+def test_no_file_name_gives_orders_to_the_terminal(corpus, capsys):
+    (corpus / "\x1b[2Jd.jsonl").write_text("not JSON\n")
+    command = ["prepare", "--input", str(corpus / "*.jsonl"), "--format", "jsonl"]
+    command += ["--vocab", str(corpus / "vocab.txt"), "--output", str(corpus / "\x1b[31mout")]
+    assert cli.main([*command, "--workers", "1"]) == 1
+    assert cli.main([*command, "--workers", "1", "--seed", "7"]) == 1
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
+    assert "\\x1b[2Jd.jsonl" in printed.err and "\\x1b[31mout" in printed.out
