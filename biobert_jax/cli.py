@@ -149,8 +149,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     refuse_stray_words(args, stray)
     if stray:
         raise UsageError(f"biobert {args.verb}: {stray[0]} belongs to no option: see its --help")
-    if getattr(args, "runner", "") != "beam":
-        args.parser.refuse_remote_paths(args)
+    args.parser.check_paths(args, remote=getattr(args, "runner", "") == "beam")
     return args
 
 

@@ -78,6 +78,8 @@ def one_line(error: BaseException, *, lower: str = "") -> str | None:
         return (
             f"the output's encoding, {error.encoding}, lacks a character ({text}): set LANG=C.UTF-8"
         )
+    if text == "embedded null byte" or text.startswith("Symlink loop from "):
+        return f"not the name of a file ({text})"
     if text.startswith("Unable to initialize backend"):
         return f"{text[:300]}: JAX_PLATFORMS=cpu takes this machine's CPU"
     if library := _library(error):

@@ -69,15 +69,17 @@ class Parser(argparse.ArgumentParser):
             near = did_you_mean(name, known) or f"see {self.prog} --help: "
             raise UsageError(f"{self.prog} has no option {name}: {near.removesuffix(': ')}")
 
-    def refuse_remote_paths(self, args: argparse.Namespace) -> None:
-        """Raises a UsageError for a URL where an option takes a path."""
+    def check_paths(self, args: argparse.Namespace, *, remote: bool) -> None:
+        """Raises a UsageError for an empty path and, unless `remote`, for a URL in place of one."""
         for action in self._actions:
             if not _PATH.search(str(action.metavar)):
                 continue
             values = getattr(args, action.dest, None)
+            name = next(iter(action.option_strings), action.metavar)
             for value in values if isinstance(values, list | tuple) else [values]:
-                if "://" in str(value):
-                    name = next(iter(action.option_strings), action.metavar)
+                if value is not None and not str(value).strip():
+                    raise UsageError(f"{self.prog}: {name} is empty: give a path")
+                if "://" in str(value) and not remote:
                     raise UsageError(
                         f"{name} {value}: only local paths in this version: copy the files here"
                     )
