@@ -5,11 +5,10 @@ turns it into one of the dataclasses below, once. Past that point nothing sees a
 that no dataclass has is refused with the nearest name that one has.
 """
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from biobert_jax.errors import UserError
+from biobert_jax.errors import UserError, nearest
 
 # Names that `model/attention.py`, `model/feed_forward.py`, `model/bert.py` (remat) and
 # `training/compiler_options.py` (overlap) explain.
@@ -384,6 +383,6 @@ def _dropout_rate(key: str, value: float) -> None:
 
 def _one_of(key: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
-        near = difflib.get_close_matches(value, known, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = nearest(value, known)
+        hint = f"did you mean {near!r}? " if near else ""
         raise UserError(f"{key} is {value!r}: {hint}known: {', '.join(known)}")

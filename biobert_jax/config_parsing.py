@@ -1,14 +1,13 @@
 """From the nested values of a config file and the command line to the dataclasses of `config`."""
 
 import dataclasses
-import difflib
 import json
 import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from biobert_jax.errors import UserError
+from biobert_jax.errors import UserError, nearest
 
 T = TypeVar("T")
 
@@ -102,8 +101,8 @@ def _check_groups(cls: type, values: Any, prefix: str) -> None:
 def _check_key(cls: type, key: str, prefix: str) -> None:
     names = [f.name for f in dataclasses.fields(cls)]
     if key not in names:
-        near = difflib.get_close_matches(key, names, n=1, cutoff=0.4)
-        hint = f"did you mean {prefix + near[0]!r}?" if near else f"known: {', '.join(names)}"
+        near = nearest(key, names)
+        hint = f"did you mean {prefix + near!r}?" if near else f"known: {', '.join(names)}"
         raise UserError(f"config has no key {prefix + key!r}: {hint}")
 
 

@@ -13,7 +13,9 @@ A bug shows Python's traceback, and has code 1. With BIOBERT_TRACEBACK=1 in the 
 error shows its traceback above its line.
 """
 
+import difflib
 import errno
+from collections.abc import Iterable
 from types import TracebackType
 
 EXIT_STUCK = 75
@@ -58,6 +60,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that a mistyped one is most like; "" where none is like it."""
+    return next(iter(difflib.get_close_matches(word, known, n=1, cutoff=0.5)), "")
 
 
 def one_line(error: BaseException, *, lower: str = "") -> str | None:

@@ -1,12 +1,11 @@
 """The command line's grammar: argparse, with every error one line that has the nearest name."""
 
 import argparse
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
-from biobert_jax.errors import UsageError
+from biobert_jax.errors import UsageError, nearest
 
 _MISSING = "the following arguments are required: "
 # What the metavar of an option that takes paths has in it.
@@ -87,5 +86,5 @@ class Parser(argparse.ArgumentParser):
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """ "did you mean X? " with the nearest of the known words; "" where none is near."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean {near[0]}? " if near else ""
+    near = nearest(word, known)
+    return f"did you mean {near}? " if near else ""

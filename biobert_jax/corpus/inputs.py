@@ -2,7 +2,6 @@
 
 import codecs
 import contextlib
-import difflib
 import errno
 import glob
 import hashlib
@@ -18,7 +17,7 @@ from etils import epath
 
 from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.corpus.readers.sniff import Expected
-from biobert_jax.errors import UserError
+from biobert_jax.errors import UserError, nearest
 from biobert_jax.files import try_lock
 
 STDIN = "/dev/stdin"
@@ -240,8 +239,8 @@ def _absence(name: str) -> str:
     names: list[str] = []
     with contextlib.suppress(OSError), os.scandir(folder or ".") as entries:
         names = [entry.name for entry in itertools.islice(entries, _MOST_COMPARED)]
-    near = difflib.get_close_matches(last, names, n=1)
-    hint = f" (did you mean {os.path.join(folder, near[0])}?)" if near else ""
+    near = nearest(last, names)
+    hint = f" (did you mean {os.path.join(folder, near)}?)" if near else ""
     return f"no such file: {name}{hint}"
 
 
