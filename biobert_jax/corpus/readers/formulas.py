@@ -30,7 +30,7 @@ def letter_or_sign(formula: etree._Element) -> str:
         return ""
     found = ""
     for token in math.iter(*_TOKENS):
-        text = entities("".join(token.itertext()))
+        text = entities("".join(token.itertext())) if len(token) else token.text or ""
         # Without space and the operators that nobody sees, U+2061 and so on.
         found += "".join(c for c in text if not c.isspace() and unicodedata.category(c) != "Cf")
         if len(found) > 1:

@@ -43,7 +43,7 @@ _CUT = (
     "sig-block object-id attrib label"
 ).split()
 _FORMULAS = ("inline-formula", "disp-formula", "disp-formula-group", "tex-math")
-_BLOCK_FORMULAS = ("disp-formula", "disp-formula-group")
+_NEVER_LETTERS = ("disp-formula", "disp-formula-group", "tex-math")
 # Abstracts that repeat the real one in a line, or describe a picture.
 _NO_ABSTRACTS = ("graphical", "teaser", "toc", "precis")
 
@@ -168,7 +168,7 @@ def _passages(part: etree._Element, *, with_titles: bool) -> list[str]:
     formulas = {MATH, *((namespace[0] if namespace else "") + name for name in _FORMULAS)}
     for element in list(part.iter(*tags, MATH)):
         if element.tag in formulas:
-            text = FORMULA if element.tag.endswith(_BLOCK_FORMULAS) else letter_or_sign(element)
+            text = FORMULA if element.tag.endswith(_NEVER_LETTERS) else letter_or_sign(element)
             element.clear(keep_tail=True)
             element.tag, element.text = _PLAIN, text or FORMULA
         else:
