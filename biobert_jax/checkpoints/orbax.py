@@ -130,12 +130,21 @@ class CheckpointWriter:
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices(f"save {metadata.step}: the folder is free")
         arrays = {"params": params, "optimizer": optimizer}
-        # Orbax would find out in the middle, with a page of tracebacks from its threads.
-        needed = sum(array.nbytes for array in jax.tree.leaves(arrays)) + _OVERHEAD_BYTES
-        check_space(needed, free_bytes(self._folder), str(self._folder), _NOT_SAVED)
         items = {name: ocp.args.StandardSave(tree) for name, tree in arrays.items()}
         self._saver.save(path, args=ocp.args.Composite(**items))
         self._finishing = self._thread.submit(self._finish, path, metadata, tokenizer)
+
+    def check_space(self, params: Any, optimizer: Any) -> None:
+        """Refuses a save that the disk cannot hold, as far as is known before it is written.
+
+        Orbax would find out in the middle, with a page of tracebacks from its threads.
+
+        Raises:
+          UserError: it needs more than is free.
+        """
+        arrays = jax.tree.leaves((params, optimizer))
+        needed = sum(array.nbytes for array in arrays) + _OVERHEAD_BYTES
+        check_space(needed, free_bytes(self._folder), str(self._folder), _NOT_SAVED)
 
     def failed(self) -> bool:
         """True where the save under way is known to have failed; does not wait."""

@@ -249,7 +249,11 @@ class Saver:
     def __call__(self, step: int, state: TrainState, retention: str = orbax.NORMAL) -> None:
         """Starts a save; see `CheckpointWriter.save`."""
         at_step = dataclasses.replace(self._metadata, step=step, retention=retention)
-        self._writer.save(at_step, self._tokenizer, state.params, optimizer_tree(state))
+        optimizer = optimizer_tree(state)
+        self.wait()  # what is saved until now takes its space first
+        # Processes that look at different moments may see different space.
+        distributed.decide(lambda: self._writer.check_space(state.params, optimizer))
+        self._writer.save(at_step, self._tokenizer, state.params, optimizer)
 
     def failed(self) -> bool:
         """True where the save under way is known to have failed."""

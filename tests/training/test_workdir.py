@@ -11,6 +11,7 @@ from biobert_jax.checkpoints import orbax
 from biobert_jax.config import DataConfig, MeshConfig, ModelConfig, PretrainConfig, TrainConfig
 from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
+from biobert_jax.training import workdir as workdir_module
 from biobert_jax.training.step import TrainState
 from biobert_jax.training.workdir import Saver, changes_of, claim_workdir, locked, resume
 from tests.checkpoints.tiny import tiny_tokenizer
@@ -152,6 +153,22 @@ def test_other_data_or_another_model_is_refused(saved):
     with pytest.raises(UserError, match="does not hold the arrays of this config") as caught:
         resume(saved, state_of(0, width=4), lambda line: None, data="rows")
     assert "\n" not in str(caught.value)
+
+
+def test_too_little_space_is_decided_for_all_and_nothing_is_begun(tmp_path, monkeypatch):
+    asked = []
+
+    def decide(choose):
+        asked.append(choose)
+        return choose()
+
+    monkeypatch.setattr(workdir_module.distributed, "decide", decide)
+    monkeypatch.setattr(orbax, "free_bytes", lambda path: 10)
+    metadata = orbax.Metadata("pretraining", 0, ModelConfig(), "vocab.txt")
+    save = Saver(orbax.CheckpointWriter(tmp_path / "run"), metadata, tiny_tokenizer(tmp_path))
+    with pytest.raises(UserError, match="of disk are needed and 0.0 kB are free there"):
+        save(2, state_of(2))
+    assert len(asked) == 1 and save.newest() == "none"
 
 
 def test_an_evaluation_is_known_by_its_line(tmp_path):
