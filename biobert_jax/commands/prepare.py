@@ -133,7 +133,7 @@ def _dry_run(arguments, args: argparse.Namespace) -> None:
     from biobert_jax.corpus.pipeline import estimate
     from biobert_jax.disk import size
 
-    found = estimate.estimate(arguments, arguments.load_tokenizer(), args.workers)
+    found = estimate.estimate(arguments, args.workers)
     rate = found.input_bytes / found.cpu_seconds
     print(
         f"input: {found.files:,} files, {size(found.input_bytes)}, in {found.tasks:,} tasks\n"

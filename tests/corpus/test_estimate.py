@@ -11,7 +11,7 @@ from biobert_jax import cli
 from biobert_jax.corpus.pipeline import estimate as module
 from biobert_jax.corpus.pipeline import prepare
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments
-from biobert_jax.corpus.pipeline.estimate import duration, estimate, usable_bytes
+from biobert_jax.corpus.pipeline.estimate import NothingFound, duration, estimate, usable_bytes
 from biobert_jax.corpus.text.tokenization import SPECIAL_NAMES
 from biobert_jax.disk import free_bytes, size
 from biobert_jax.errors import UserError
@@ -52,7 +52,7 @@ def arguments(corpus, **options):
 )
 def test_estimates_are_near_what_becomes_of_the_corpus(corpus, options):
     given = arguments(corpus, **options)
-    found = estimate(given, given.load_tokenizer())
+    found = estimate(given)
     assert sorted(path.name for path in corpus.iterdir()) == [
         "a.jsonl.gz",
         "b.jsonl.gz",
@@ -71,7 +71,7 @@ def test_estimates_are_near_what_becomes_of_the_corpus(corpus, options):
 def test_the_beginning_of_a_file_tells_the_rest(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SAMPLE_BYTES", 400_000)
     given = arguments(write(tmp_path, 2000))
-    found = estimate(given, given.load_tokenizer())
+    found = estimate(given)
     assert found.sample_bytes < 1_500_000  # of more than 2 MB of text
     assert found.documents == pytest.approx(4000, rel=0.15)
     assert found.tokens == pytest.approx(4000 * 175, rel=0.15)
@@ -86,7 +86,7 @@ def test_of_many_small_files_more_are_looked_into(tmp_path):
             for _ in range(1 + 9 * (number % 3 == 0)):
                 stream.write(json.dumps({"text": f"w{number} w1 w2"}) + "\n")
     given = PrepareArguments(tuple(paths), "jsonl", str(vocab))
-    found = estimate(given, given.load_tokenizer())
+    found = estimate(given)
     assert found.documents == pytest.approx(66 + 34 * 10, rel=0.2)
 
 
@@ -115,12 +115,24 @@ def test_a_corpus_that_the_disk_cannot_hold_is_refused_before_the_work(corpus, m
     prepare.prepare(arguments(corpus), corpus / "out", needs_space=False)
 
 
+def test_options_that_leave_out_all_of_a_large_file_end_the_sample(corpus, monkeypatch):
+    monkeypatch.setattr(module, "SEARCHED_BYTES", 20_000)
+    monkeypatch.setattr("biobert_jax.corpus.readers.compressed.BUFFER_BYTES", 5000)
+    monkeypatch.setattr(prepare, "SMALL_BYTES", 1)
+    given = arguments(corpus, min_words=1000)
+    with pytest.raises(NothingFound):
+        estimate(given)
+    # The run itself goes on without an estimate.
+    with pytest.raises(UserError, match="no document is left to write"):
+        prepare.prepare(given, corpus / "out")
+
+
 def test_an_empty_sample_is_one_line(corpus):
     for name in "ab":
         (corpus / f"{name}.jsonl.gz").write_bytes(gzip.compress(b'{"text": " "}\n'))
     given = arguments(corpus)
     with pytest.raises(UserError, match="no document in what was sampled of 2 files"):
-        estimate(given, given.load_tokenizer())
+        estimate(given)
 
 
 def test_a_small_file_that_is_bad_after_its_first_document(corpus):
@@ -128,7 +140,7 @@ def test_a_small_file_that_is_bad_after_its_first_document(corpus):
         content = b'{"text": "w1"}\n' + b"{\n" * 101
         (corpus / f"{name}.jsonl.gz").write_bytes(gzip.compress(content))
     given = arguments(corpus)
-    assert estimate(given, given.load_tokenizer()).documents == 2
+    assert estimate(given).documents == 2
 
 
 def test_what_an_unfinished_run_holds_counts_as_free(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -32,6 +33,8 @@ SAMPLE_FILES = 3
 SAMPLE_SMALL_FILES = 60
 SAMPLE_BYTES = 2 << 20
 SAMPLE_SECONDS = 1.5
+# Bytes of text read of a file in which the options leave out document after document.
+SEARCHED_BYTES = 16 << 20
 # Documents packed, and records written, to know their size and rate.
 PACKED_DOCUMENTS = 300
 WRITTEN_ROWS = 64
@@ -66,6 +69,23 @@ class Estimate:
     cpu_seconds: float
 
 
+class NothingFound(UserError):
+    """The sample holds no document: nothing can be told of the corpus."""
+
+
+class _Enough(BaseException):
+    """Ends the reading of a file; no reader takes it for a fault of the file."""
+
+
+class _BoundedCounts(ReadCounts):
+    """Counts that end the reading at `SEARCHED_BYTES`."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "bytes" and value > SEARCHED_BYTES:
+            raise _Enough
+
+
 @dataclass
 class _Sample:
     """Sums over the sampled files: what was read of them and what became of it."""
@@ -77,12 +97,13 @@ class _Sample:
     documents: list[EncodedDocument] = dataclasses.field(default_factory=list)
 
 
-def estimate(arguments: PrepareArguments, tokenizer: Tokenizer, workers: int = 1) -> Estimate:
+def estimate(arguments: PrepareArguments, workers: int = 1) -> Estimate:
     """Reads, tokenizes and packs a sample of the input; writes nothing.
 
     Raises:
-      UserError: no document in the sample.
+      NothingFound: no document in the sample.
     """
+    tokenizer = arguments.load_tokenizer()
     paths = arguments.inputs
     sizes = [size for size, _ in file_states(paths)]
     sample = _Sample()
@@ -93,10 +114,13 @@ def estimate(arguments: PrepareArguments, tokenizer: Tokenizer, workers: int = 1
         if place in places or sample.text_bytes < SAMPLE_BYTES:
             _read_some(arguments, paths[place], sizes[place], encode, sample)
     if not sample.documents:
-        raise UserError(f"{paths[0]}: no document in what was sampled of {len(paths):,} files")
+        raise NothingFound(
+            f"{paths[0]}: no document in what was sampled of {len(paths):,} files: nothing can be "
+            "told from it"
+        )
 
     rows_a_document, row_seconds, record_bytes = _pack_some(arguments, tokenizer, sample)
-    share = sample.stored / sum(sizes)
+    share = max(1, sample.stored) / sum(sizes)
     documents = round(len(sample.documents) / share)
     tokens = round(sample.tokens / share)
     rows = max(1, round(rows_a_document * documents))
@@ -159,7 +183,7 @@ def _spread(places: Sequence[int], count: int) -> list[int]:
 
 def _read_some(arguments, path: str, stored: int, encode, sample: _Sample) -> None:
     """Reads and encodes the beginning of a file, or all of a small one."""
-    counts = ReadCounts()
+    counts = _BoundedCounts()
     began = time.process_time()
     # Bytes are read ahead, 256 kB at a time from gzip. When a document asks for more, what had been
     # read until then is what the documents before it took.
@@ -182,6 +206,8 @@ def _read_some(arguments, path: str, stored: int, encode, sample: _Sample) -> No
                 break
     except CorpusFileError:  # who reads it all will say
         used, is_cut = counts.bytes, read > 0
+    except _Enough:
+        used, is_cut = counts.bytes, True
     sample.seconds += time.process_time() - began
     sample.text_bytes += counts.bytes
     sample.stored += min(stored, used / _expansion(path)) if is_cut else stored

@@ -22,6 +22,7 @@ from biobert_jax.corpus.pipeline.arguments import (
 from biobert_jax.corpus.pipeline.encode import encode_task
 from biobert_jax.corpus.pipeline.estimate import (
     SMALL_BYTES,
+    NothingFound,
     check_disk,
     estimate,
     usable_bytes,
@@ -81,10 +82,7 @@ def prepare(
     if finished is not None:
         return finished
     if needs_space and sum(input_sizes(arguments.inputs)) >= SMALL_BYTES:
-        found = estimate(arguments, arguments.load_tokenizer(), workers)
-        check_disk(found, output)
-        needed, free = size(found.disk_bytes), size(usable_bytes(output))
-        notice(f"{output}: about {needed} of disk are needed, {free} are free")
+        _check_disk(arguments, output, workers, notice)
     claim = work_claim(arguments, tokenizer)
     with claimed(output, claim) as folder, Workers(workers) as pool:
         work = Path(folder)
@@ -132,6 +130,25 @@ def prepare(
         )
         inputs = input_record(arguments.inputs, states, claim, failed)
         return publish(manifest, tokenizer.vocab_bytes(), inputs, output)
+
+
+def _check_disk(
+    arguments: PrepareArguments, output: str | os.PathLike, workers: int, notice: Notice
+) -> None:
+    """Says the disk needed, and refuses what does not fit.
+
+    Raises:
+      UserError: too little disk.
+    """
+    try:
+        # In a process of its own, where there are several: what it takes is given back.
+        with Workers(min(workers, 2)) as apart:
+            found = apart.call(functools.partial(estimate, workers=workers), arguments)
+    except NothingFound:
+        return
+    check_disk(found, output)
+    needed, free = size(found.disk_bytes), size(usable_bytes(output))
+    notice(f"{output}: about {needed} of disk are needed, {free} are free")
 
 
 def _run(

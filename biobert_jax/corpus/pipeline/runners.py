@@ -59,6 +59,12 @@ class Workers:
                 "same command goes on from what is finished"
             ) from error
 
+    def call(self, function: Callable[[Any], Any], argument: Any) -> Any:
+        """The function's result, from a worker where there are several: its memory goes with it."""
+        if self._count <= 1:
+            return function(argument)
+        return self._start().submit(function, argument).result()
+
     def __exit__(self, kind, error, trace) -> None:
         if self._pool is None:
             return
