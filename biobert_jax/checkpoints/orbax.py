@@ -60,7 +60,7 @@ logging.getLogger("absl").setLevel(logging.CRITICAL)
 class Metadata:
     """What a checkpoint is of: enough to use it without its config file.
 
-    `kind` is "pretraining" or "ner"; `labels` are the NER labels in the order of the classifier's
+    `kind` is "pretraining", "ner" or "encoder"; `labels` are a tagger's, in the order of its
     outputs; `vocab` is the vocabulary's file name in the checkpoint's folder, and `tokenizer` what
     `TokenizerOptions` has of its use (the writers fill both in); `data` is a hash of what it was
     trained on, so that a run does not go on with other rows; `retention` is one of the three
@@ -82,7 +82,7 @@ _LABELS = fields.Kind(
     "a list of strings", lambda v: isinstance(v, list) and all(isinstance(x, str) for x in v)
 )
 _METADATA = {
-    "kind": fields.TEXT,
+    "kind": fields.one_of("pretraining", "ner", "encoder"),
     "step": fields.COUNT,
     "model": fields.OBJECT,
     "vocab": fields.FILE_NAME,

@@ -12,6 +12,7 @@ from biobert_jax.corpus.dataset.export import export_arrays, read_index
 from biobert_jax.corpus.dataset.manifest import find_strangers, read_manifest
 from biobert_jax.corpus.dataset.records import RecordFormat
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
+from biobert_jax.corpus.text.tokenizer_files import TokenizerOptions
 from biobert_jax.errors import UserError
 from tests.data.writing import random_rows, write_shards
 
@@ -35,7 +36,10 @@ OUTSIDE = [
 @pytest.fixture
 def data(tmp_path):
     rows = {"train-00000-of-00001.tfrecord": random_rows(FORMAT, 5)}
-    return write_shards(tmp_path / "data", FORMAT, rows)
+    folder = write_shards(tmp_path / "data", FORMAT, rows)
+    for name, value in TokenizerOptions(True, True).to_dict().items():
+        change(folder / "manifest.json", ["tokenizer", name], value)
+    return folder
 
 
 @pytest.fixture
@@ -82,6 +86,10 @@ WRONG = [
     (["tokenizer", "vocab_size"], 0, "not an integer from 1"),
     (["tokenizer", "cased"], "no", "not true or false"),
     (["tokenizer", "special", "mask"], 300, "tokenizer.special.mask is 300"),
+    (["tokenizer", "strip_accents"], "no", "tokenizer.strip_accents is 'no', not true or false"),
+    (["tokenizer", "added_tokens"], None, "tokenizer.added_tokens is no list"),
+    (["tokenizer", "added_tokens"], [{"content": 5}], "added_tokens: 5 is no added token"),
+    (["tokenizer", "added_tokens"], [5], "tokenizer.added_tokens is no list"),
     (["max_seq_length"], 10**12, "not an integer from 1 to 65,536"),
     (["max_seq_length"], True, "not an integer"),
     (["max_predictions"], -1, "not an integer"),

@@ -15,6 +15,7 @@ from biobert_jax.corpus.dataset.fields import check_fields
 from biobert_jax.corpus.dataset.records import RecordFormat
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
 from biobert_jax.corpus.formats import OBJECTIVES, RECORD_FORMATS
+from biobert_jax.corpus.text.tokenizer_files import TokenizerOptions
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
 
@@ -46,13 +47,6 @@ _TOKENIZER = {
     "vocab_size": fields.integer(1, 2**31),
     "sha256": fields.SHA256,
     "special": fields.OBJECT,
-}
-# Those of sets made since a vocabulary's flags are kept.
-_TOKENIZER_OPTIONS = {
-    "do_lower_case": fields.FLAG,
-    "strip_accents": fields.FLAG,
-    "tokenize_chinese_chars": fields.FLAG,
-    "added_tokens": fields.LIST,
 }
 _MANIFEST = {
     "num_documents": fields.COUNT,
@@ -177,8 +171,8 @@ def check_records(values: dict[str, Any]) -> None:
     check_fields(values, {**_RECORDS, "tokenizer": fields.OBJECT})
     tokenizer = values["tokenizer"]
     check_fields(tokenizer, _TOKENIZER, "tokenizer")
-    if "do_lower_case" in tokenizer:
-        check_fields(tokenizer, _TOKENIZER_OPTIONS, "tokenizer")
+    if "do_lower_case" in tokenizer:  # sets made since a vocabulary's flags are kept
+        TokenizerOptions.from_dict(tokenizer)
     token_id = fields.integer(0, tokenizer["vocab_size"] - 1)
     check_fields(
         tokenizer["special"],

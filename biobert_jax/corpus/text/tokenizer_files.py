@@ -22,6 +22,7 @@ CONFIG, FAST = "tokenizer_config.json", "tokenizer.json"
 MOST_CAPITALS_UNCASED = 0.01
 LEAST_CAPITALS_CASED = 0.04
 _MANIFESTS = ("manifest.json", "arrays.json")
+_FLAGS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,19 @@ class TokenizerOptions:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TokenizerOptions":
-        """Raises KeyError, TypeError or ValueError where `values` are no such options."""
-        flags = [values[n] for n in ("do_lower_case", "strip_accents", "tokenize_chinese_chars")]
-        if any(type(flag) is not bool for flag in flags):
-            raise ValueError("a flag is neither true nor false")
-        return cls(*flags, tuple(AddedToken(**token) for token in values["added_tokens"]))
+        """From the `tokenizer` of a manifest. Raises ValueError where it has no such options."""
+        for name in _FLAGS:
+            if type(values.get(name)) is not bool:
+                raise ValueError(f"tokenizer.{name} is {values.get(name)!r}, not true or false")
+        try:
+            added = tuple(AddedToken(**token) for token in values["added_tokens"])
+        except (KeyError, TypeError) as error:
+            raise ValueError("tokenizer.added_tokens is no list of added tokens") from error
+        for token in added:
+            kinds = [type(value) for value in dataclasses.astuple(token)]
+            if kinds != [str, bool, bool, bool]:
+                raise ValueError(f"tokenizer.added_tokens: {token.content!r} is no added token")
+        return cls(*(values[name] for name in _FLAGS), added)
 
     def describe(self) -> str:
         """For messages."""
@@ -193,11 +202,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     if "Japanese" in str(kind) or values.get("do_basic_tokenize") is False:
         what = f"tokenizer_class {kind}" if "Japanese" in str(kind) else "do_basic_tokenize false"
         raise UserError(f"{path}: {what}: only BERT's own tokenizer is known here")
-    flags = {
-        name: _flag(path, values, name)
-        for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
-        if values.get(name) is not None
-    }
+    flags = {name: _flag(path, values, name) for name in _FLAGS if values.get(name) is not None}
     added = values.get("added_tokens_decoder") or {}
     try:
         tokens = {int(index): _added_token(token) for index, token in added.items()}
@@ -279,7 +284,7 @@ def _with_added(vocab: Path, tokens: list[str], added: dict[int, AddedToken]) ->
 
 def _agreed(vocab: Path, config: dict[str, Any], fast: dict[str, Any]) -> dict[str, Any]:
     """The flags of both files, which must not differ."""
-    for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
+    for name in _FLAGS:
         if name in config and name in fast and config[name] != fast[name]:
             raise UserError(
                 f"{vocab.with_name(CONFIG)}: {name} is {str(config[name]).lower()}, {FAST} beside "
