@@ -178,9 +178,7 @@ class PrepareArguments:
 
     def load_tokenizer(self) -> "Tokenizer":
         """The vocabulary's tokenizer."""
-        from biobert_jax.corpus.text.tokenization import load_tokenizer
-
-        return load_tokenizer(self.vocab, do_lower_case=_LOWER_CASE[self.do_lower_case])
+        return load_vocabulary(self.vocab, self.do_lower_case)
 
     @property
     def needs_sentences(self) -> bool:
@@ -205,6 +203,13 @@ class PrepareArguments:
         return RecordFormat(
             self.record_format, self.objective, self.max_seq_length, vocab_size, predictions
         )
+
+
+def load_vocabulary(vocab: str, do_lower_case: str) -> "Tokenizer":
+    """The tokenizer of `PrepareArguments` of these two."""
+    from biobert_jax.corpus.text.tokenization import load_tokenizer
+
+    return load_tokenizer(vocab, do_lower_case=_LOWER_CASE[do_lower_case])
 
 
 def input_sizes(paths: Sequence[str]) -> list[int]:

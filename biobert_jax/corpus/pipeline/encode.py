@@ -10,7 +10,7 @@ import numpy as np
 
 from biobert_jax.corpus.dataset.records import id_dtype
 from biobert_jax.corpus.documents import CorpusFileError, Document, ReadCounts
-from biobert_jax.corpus.pipeline.arguments import PrepareArguments
+from biobert_jax.corpus.pipeline.arguments import PrepareArguments, load_vocabulary
 from biobert_jax.corpus.pipeline.encoded import DELETION_DTYPE, EncodedWriter, write_array
 from biobert_jax.corpus.pipeline.tasks import (
     Task,
@@ -176,13 +176,11 @@ def document_encoder(
 def warm_tokenizer(arguments: PrepareArguments) -> Tokenizer:
     """The arguments' tokenizer, with what it remembers from the tasks before."""
     status = os.stat(arguments.vocab)
-    # The other arguments do not count, and would keep tokenizers apart.
-    key = PrepareArguments(
-        inputs=(), format="", vocab=arguments.vocab, do_lower_case=arguments.do_lower_case
+    return _loaded_tokenizer(
+        arguments.vocab, arguments.do_lower_case, status.st_mtime_ns, status.st_size
     )
-    return _loaded_tokenizer(key, status.st_mtime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded_tokenizer(arguments: PrepareArguments, *_: int) -> Tokenizer:
-    return arguments.load_tokenizer()
+def _loaded_tokenizer(vocab: str, do_lower_case: str, *_: int) -> Tokenizer:
+    return load_vocabulary(vocab, do_lower_case)
