@@ -212,13 +212,13 @@ def _labels(path: Path, values: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _number(path: Path, name: str, value: Any) -> int | float:
     """A value of the config, of the type that our own has."""
-    kind = next(f.type for f in fields(ModelConfig) if f.name == name)
-    is_float = kind in (float, "float")
+    is_float = next(f.type for f in fields(ModelConfig) if f.name == name) is float
     if isinstance(value, bool) or not isinstance(value, (int, float) if is_float else int):
         expected = "a number" if is_float else "an integer"
         raise UserError(f"{path}: {name} is {value!r}: {expected} was expected")
     if value < (0 if is_float else 1):
-        raise UserError(f"{path}: {name} is {value}: it must be above 0")
+        least = "at least 0" if is_float else "above 0"
+        raise UserError(f"{path}: {name} is {value}: it must be {least}")
     return value
 
 
