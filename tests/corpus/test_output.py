@@ -245,15 +245,16 @@ def test_a_second_run_on_the_same_output_is_refused(corpus):
 
 
 def test_a_lock_in_a_store_of_objects(corpus):
-    from etils import epath
-
-    class Stored(type(epath.Path())):
+    class Stored:
         """A local folder with the name of one in a store."""
 
         def __fspath__(self):
-            return f"gs://{self}"
+            return f"gs://{corpus}/x"
 
-    folder = Stored(corpus / "x")
+        def __truediv__(self, name):
+            return corpus / "x" / name
+
+    folder = Stored()
     (folder / ".work").mkdir(parents=True)
     with module.locked(folder):
         with pytest.raises(UserError, match="if none is running, remove"), module.locked(folder):
