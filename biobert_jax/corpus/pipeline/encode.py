@@ -57,7 +57,7 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
     done = task_path(work, task, "json")
     claim = task_claim(task)
     result = read_result(done)
-    if result is not None and result["claim"] == claim and "lost" in result:
+    if result is not None and result["claim"] == claim:
         if not result["failed"] or arguments.on_error == "skip":
             return result
     done.unlink(missing_ok=True)  # before what it speaks of is written anew

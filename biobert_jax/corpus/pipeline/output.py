@@ -99,8 +99,8 @@ def finished_before(
     )
     if not is_same:
         raise UserError(
-            f"--output {output} holds another data set (other inputs or arguments): "
-            "choose another folder, or remove it"
+            f"--output {output} holds another data set (other inputs or arguments, or of another "
+            "version): choose another folder, or remove it"
         )
     if then and then["sha256"] != now["sha256"]:
         changed = [p for p, state in now["files"].items() if then["files"].get(p) != state]
