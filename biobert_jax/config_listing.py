@@ -37,7 +37,7 @@ def entries(config: Any, prefix: str = "", default: Any = None) -> Iterator[Entr
             continue
         kind = "list" if get_args(hints[field.name]) else hints[field.name].__name__
         yield Entry(key, kind, value, before, comments.get(field.name, ""))
-        if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+        if _is_groups(value):
             groups += [(f"{key}.{number}", item, type(item)()) for number, item in enumerate(value)]
     for key, value, before in groups:
         doc = " ".join(inspect.getdoc(type(value)).split())
@@ -66,7 +66,7 @@ def table(config: Any) -> str:
     rows = [
         (entry, _shown(entry.value), _shown(entry.default))
         for entry in entries(config)
-        if not isinstance(entry.value, tuple) or not _is_groups(entry.value)
+        if not _is_groups(entry.value)
     ]
     keys = [row for row in rows if row[0].type != "group"]
     widths = [
@@ -100,5 +100,5 @@ def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _is_groups(value: tuple) -> bool:
-    return bool(value) and dataclasses.is_dataclass(value[0])
+def _is_groups(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and dataclasses.is_dataclass(value[0])

@@ -13,6 +13,7 @@ set as it is.
 import argparse
 
 from biobert_jax.commands.progress import StageProgress
+from biobert_jax.disk import size
 from biobert_jax.errors import UserError
 
 
@@ -38,6 +39,6 @@ def run(args: argparse.Namespace) -> int:
             args.data, args.output, splits=splits, max_rows=args.max_rows, progress=progress
         )
     rows = ", ".join(f"{count:,} {split} rows" for split, count in index["splits"].items())
-    size = sum(part["bytes"] for part in index["parts"])
-    print(f"{args.output}: {rows} in {len(index['parts'])} .npz files, {size / 1e6:,.1f} MB")
+    written = size(sum(part["bytes"] for part in index["parts"]))
+    print(f"{args.output}: {rows} in {len(index['parts'])} .npz files, {written}")
     return 0
