@@ -19,9 +19,20 @@ from biobert_jax.files import new_folder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("--from", required=True, dest="source", metavar="CHECKPOINT")
-    parser.add_argument("--to", required=True, dest="target", metavar="DIR")
-    parser.add_argument("--format", required=True, choices=("orbax", "hf"))
+    parser.add_argument(
+        "--from",
+        required=True,
+        dest="source",
+        metavar="CHECKPOINT",
+        help="a workdir, one of its checkpoints, or a Hugging Face folder",
+    )
+    parser.add_argument("--to", required=True, dest="target", metavar="DIR", help="a new folder")
+    parser.add_argument(
+        "--format",
+        required=True,
+        choices=("orbax", "hf"),
+        help="of the new folder: orbax is ours, hf what transformers reads",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -34,7 +34,12 @@ from biobert_jax.errors import Interrupted, UserError, printable
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("--checkpoint", required=True, metavar="CHECKPOINT")
+    parser.add_argument(
+        "--checkpoint",
+        required=True,
+        metavar="CHECKPOINT",
+        help="a fine-tuned tagger: a workdir, one of its checkpoints, or a Hugging Face folder",
+    )
     add_input(parser)
     parser.add_argument("--input_format", choices=("text", "jsonl"), help="(by the file's name)")
     parser.add_argument(
@@ -43,7 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", default="Tagged text", help="of the HTML page")
     parser.add_argument("--batch_size", type=int, default=32, help="packed rows at a time (32)")
     parser.add_argument(
-        "--on_error", choices=("skip", "fail"), default="skip", help="for what is bad (skip)"
+        "--on_error",
+        choices=("skip", "fail"),
+        default="skip",
+        help="skip: what is bad is left out and named; fail: it stops the run (skip)",
     )
 
 
