@@ -109,23 +109,32 @@ def gather_shard(
 ) -> np.ndarray:
     """All rows of a shard, sorted by key: `num_shards` equal ranges divide the keys."""
     low, high = key_range(shard, num_shards)
-    all_keys, parts = [], []
+    slices: list[tuple[Path, int, np.ndarray]] = []  # file, place of the first row, keys
     for spill in spills:
         if not spill.sizes or not overlaps(spill, shard, num_shards):
             continue
-        span = key_range(spill.part, spill.num_parts)
-        with open(folder / spill.name, "rb", buffering=0) as stream:
-            start = 0
+        path, span, start = folder / spill.name, key_range(spill.part, spill.num_parts), 0
+        with open(path, "rb", buffering=0) as stream:
             for size in spill.sizes:
                 first, keys = _keys_between(stream, start, size, low, high, span)
+                rows_start = start + size * KEY_DTYPE.itemsize
                 if len(keys):
-                    stream.seek(start + size * KEY_DTYPE.itemsize + first * dtype.itemsize)
-                    all_keys.append(keys)
-                    parts.append(np.frombuffer(stream.read(len(keys) * dtype.itemsize), dtype))
-                start += size * (KEY_DTYPE.itemsize + dtype.itemsize)
-    if not parts:
+                    slices.append((path, rows_start + first * dtype.itemsize, keys))
+                start = rows_start + size * dtype.itemsize
+    if not slices:
         return np.empty(0, dtype)
-    return np.concatenate(parts)[np.argsort(np.concatenate(all_keys), kind="stable")]
+    keys = np.concatenate([keys for _, _, keys in slices])
+    place = np.empty(len(keys), np.int64)
+    place[np.argsort(keys, kind="stable")] = np.arange(len(keys))
+    # Each row goes where it belongs as it is read: a shard is in memory once.
+    rows, done = np.empty(len(keys), dtype), 0
+    for path, start, keys in slices:
+        with open(path, "rb", buffering=0) as stream:
+            stream.seek(start)
+            part = np.frombuffer(stream.read(len(keys) * dtype.itemsize), dtype)
+        rows[place[done : done + len(keys)]] = part
+        done += len(keys)
+    return rows
 
 
 def _keys_between(
