@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 _PCI = Path("/sys/bus/pci/devices")
-_GOOGLE, _GVNIC = "0x1ae0", "0x0042"  # vendor of TPUs and of the network card of its machines
+_GOOGLE = "0x1ae0"  # vendor of TPUs, and of network cards and disks of its machines
+_DISKS_AND_NETWORK = ("0x01", "0x02")  # classes of devices
 _GPUS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # NVIDIA, AMD, and any on WSL
 # libtpu, where it looks for TPUs in vain, is silent with these alone.
 _QUIET_LIBTPU = {
@@ -36,11 +37,12 @@ def quiet_libraries() -> None:
 
 
 def has_tpu(devices: Path = _PCI) -> bool:
-    """Whether this machine's PCI bus has a chip of Google's that is no network card."""
+    """Whether this machine's PCI bus has a chip of Google's that is no disk or network card."""
     for vendor in devices.glob("*/vendor"):
         try:
             if vendor.read_text().strip() == _GOOGLE:
-                if vendor.with_name("device").read_text().strip() != _GVNIC:
+                kind = vendor.with_name("class").read_text().strip()
+                if not kind.startswith(_DISKS_AND_NETWORK):
                     return True
         except OSError:
             continue

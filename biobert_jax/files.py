@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -59,22 +59,29 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
     a killed process left of one is removed first.
 
     Raises:
-      OSError: the folder cannot be made, or `path` is there and not an empty folder.
+      OSError: the folder cannot be made, or `path` is there and not an empty folder; EBUSY where
+        another process is writing it.
     """
     path = Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
-        with _blaming(path, temporary):
+    with _blaming(path, temporary):
+        # Renamed or removed while it is locked, as in `replacing`.
+        descriptor = _locked_folder(temporary, path)
+        try:
+            for left in temporary.iterdir():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
             yield temporary
             for folder, _, names in os.walk(temporary):
                 for flushed in (*names, "."):
                     _flush(Path(folder, flushed))
             os.replace(temporary, path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        finally:
+            os.close(descriptor)
         _flush(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text_atomically(path: str | os.PathLike, text: str) -> None:
@@ -164,14 +171,30 @@ def _open_locked(temporary: Path, path: Path) -> int:
     """A descriptor of the temporary file, emptied, with a lock that ends with the process."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    descriptor = _locked(temporary, path, lambda: os.open(temporary, flags, 0o666))
+    os.ftruncate(descriptor, 0)
+    return descriptor
+
+
+def _locked_folder(temporary: Path, path: Path) -> int:
+    """A descriptor of the temporary folder, made if need be, with a lock that ends with it."""
+
+    def open_folder() -> int:
+        temporary.mkdir(exist_ok=True)
+        return os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    return _locked(temporary, path, open_folder)
+
+
+def _locked(temporary: Path, path: Path, open_it: Callable[[], int]) -> int:
     while True:
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = open_it()
         try:
             if not try_lock(descriptor):
                 raise OSError(errno.EBUSY, "another process is writing it", str(path))
-            # Whoever held the lock before may have renamed the file that was opened here.
+            # Whoever held the lock before may have renamed what was opened here.
             if temporary.exists() and os.path.samestat(os.fstat(descriptor), temporary.stat()):
-                os.ftruncate(descriptor, 0)
                 return descriptor
         except BaseException:
             os.close(descriptor)

@@ -8,10 +8,10 @@ from biobert_jax import environment
 
 
 def pci(folder, *chips):
-    for number, (vendor, device) in enumerate(chips):
+    for number, (vendor, kind) in enumerate(chips):
         (folder / str(number)).mkdir()
         (folder / str(number) / "vendor").write_text(vendor + "\n")
-        (folder / str(number) / "device").write_text(device + "\n")
+        (folder / str(number) / "class").write_text(kind + "\n")
     return folder
 
 
@@ -19,8 +19,9 @@ def pci(folder, *chips):
     "chips, found",
     [
         ([], False),
-        ([("0x8086", "0x1237"), ("0x1ae0", "0x0042")], False),  # Intel, and Google's network card
-        ([("0x1ae0", "0x0042"), ("0x1ae0", "0x0063")], True),  # TPU v5e
+        # Intel's bridge, and Google's network card and disk.
+        ([("0x8086", "0x060000"), ("0x1ae0", "0x020000"), ("0x1ae0", "0x010802")], False),
+        ([("0x1ae0", "0x020000"), ("0x1ae0", "0x120000")], True),  # something else: a TPU
     ],
 )
 def test_tpus_are_found_on_the_bus(tmp_path, chips, found):

@@ -128,6 +128,16 @@ def test_a_new_folder_is_there_when_it_is_whole(tmp_path):
     assert caught.value.filename == str(tmp_path / "b" / "no" / "file")
 
 
+def test_two_writers_of_one_folder_do_not_mix(tmp_path):
+    with new_folder(tmp_path / "a") as folder:
+        (folder / "first").touch()
+        with pytest.raises(OSError, match="another process is writing it") as caught:
+            with new_folder(tmp_path / "a"):
+                pass
+        assert caught.value.filename == str(tmp_path / "a")
+    assert names(tmp_path) == ["a"] and names(tmp_path / "a") == ["first"]
+
+
 def test_trying_to_write_leaves_nothing(tmp_path):
     (tmp_path / "file").touch()
     try_to_write(tmp_path / "new" / "deep" / "a.json")

@@ -191,7 +191,8 @@ def locked(folder: epath.Path) -> Iterator[None]:
     """Holds the lock of the folder's `.work`.
 
     On a local disk it ends with its process, however that ends. In an object store it is an
-    object, which a run that was killed leaves behind.
+    object, which a run that was killed leaves behind, and which does not keep apart two runs that
+    begin in the same moment.
 
     Raises:
       UserError: another run holds it.
