@@ -25,8 +25,8 @@ from biobert_jax.checkpoints.labels import check_labels
 from biobert_jax.checkpoints.tree import flatten, unflatten
 from biobert_jax.config import ModelConfig
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
-from biobert_jax.corpus.text.tokenizer_files import read_json_object
 from biobert_jax.errors import UserError
+from biobert_jax.json_fields import read_optional_object
 
 
 class Entry(NamedTuple):
@@ -364,5 +364,5 @@ def _write_json(path: Path, content: dict) -> None:
 
 def _max_seq_length(path: Path, positions: int) -> int:
     """`model_max_length` of a tokenizer_config.json; `positions` where it says none, or more."""
-    length = (read_json_object(path) or {}).get("model_max_length")
+    length = (read_optional_object(path) or {}).get("model_max_length")
     return length if isinstance(length, int) and 8 <= length < positions else positions

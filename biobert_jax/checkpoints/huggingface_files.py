@@ -15,9 +15,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from biobert_jax.config import ModelConfig
-from biobert_jax.corpus.dataset.fields import FILE_NAME
-from biobert_jax.corpus.text.tokenizer_files import read_json_object
 from biobert_jax.errors import UserError
+from biobert_jax.json_fields import FILE_NAME, read_optional_object
 
 # The second name is that of google's releases and of old PyTorch ones.
 CONFIGS = ("config.json", "bert_config.json")
@@ -72,7 +71,7 @@ def read_config(folder: Path) -> FolderConfig:
         contradict each other. The file and the key are named.
     """
     path = _first(folder, CONFIGS) or folder / CONFIGS[0]
-    values = read_json_object(path)
+    values = read_optional_object(path)
     if values is None:
         raise UserError(f"{path}: no such file")
     for name, only in (("model_type", "bert"), ("position_embedding_type", "absolute")):
@@ -169,7 +168,7 @@ def _read_shards(
     index: Path, read: Callable[[Path], dict[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
     """The arrays that an index distributes over files beside it."""
-    names = (read_json_object(index) or {}).get("weight_map")
+    names = (read_optional_object(index) or {}).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise UserError(f"{index}: weight_map is missing: it says which shard holds which array")
     for file in names.values():

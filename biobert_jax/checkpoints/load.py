@@ -13,8 +13,8 @@ from biobert_jax.checkpoints.labels import check_labels, with_type
 from biobert_jax.checkpoints.tree import flatten, unflatten
 from biobert_jax.config import COMPUTE_FIELDS, FUNCTION_FIELDS, ModelConfig
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
-from biobert_jax.corpus.text.tokenizer_files import read_json_object
 from biobert_jax.errors import UserError
+from biobert_jax.json_fields import read_optional_object
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _what_is_there(path: Path) -> str:
         return "TF1 checkpoints are not read in this version"
     if path.name == orbax.FOLDER and orbax.checkpoints_of(path.parent):
         return f"give {path.parent}, for its newest one, or one of the folders in here"
-    if "config.json" in names and "train" in (read_json_object(path / "config.json") or {}):
+    if "config.json" in names and "train" in (read_optional_object(path / "config.json") or {}):
         return "the run in this workdir has saved none yet"
     foreign = [n for n in ("tf_model.h5", "flax_model.msgpack", "model.onnx") if n in names]
     known = [n for n in (*huggingface_files.CONFIGS, *huggingface_files.WEIGHTS) if n in names]

@@ -30,8 +30,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from biobert_jax import json_fields
 from biobert_jax.config import ModelConfig
-from biobert_jax.corpus.dataset import fields
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.corpus.text.tokenizer_files import TokenizerOptions
 from biobert_jax.disk import check_space, free_bytes
@@ -78,16 +78,16 @@ class Metadata:
     tokenizer: dict[str, Any] = field(default_factory=dict)
 
 
-_LABELS = fields.Kind(
+_LABELS = json_fields.Kind(
     "a list of strings", lambda v: isinstance(v, list) and all(isinstance(x, str) for x in v)
 )
 _METADATA = {
-    "kind": fields.one_of("pretraining", "ner", "encoder"),
-    "step": fields.COUNT,
-    "model": fields.OBJECT,
-    "vocab": fields.FILE_NAME,
+    "kind": json_fields.one_of("pretraining", "ner", "encoder"),
+    "step": json_fields.COUNT,
+    "model": json_fields.OBJECT,
+    "vocab": json_fields.FILE_NAME,
     "labels": _LABELS,
-    "max_seq_length": fields.integer(1),
+    "max_seq_length": json_fields.integer(1),
 }
 
 
@@ -365,14 +365,14 @@ def _retention(path: Path) -> str:
 
 def _parse_manifest(path: Path) -> tuple[Metadata, dict[str, str]]:
     try:
-        values = fields.read_object(path / NAME)
+        values = json_fields.read_object(path / NAME)
         if values.pop("format") != FORMAT:
             raise ValueError("another format")
         # One of an older version has none.
         if values.pop("sha256", None) not in (None, _content_sha256({**values, "format": FORMAT})):
             raise ValueError("it was changed")
         files = values.pop("files")
-        fields.check_fields(values, _METADATA)
+        json_fields.check_fields(values, _METADATA)
         if not all(map(_is_inside, files)):
             raise ValueError("files has a name that leads out of the folder")
         values["model"] = ModelConfig(**values["model"])

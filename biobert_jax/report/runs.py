@@ -13,6 +13,7 @@ import numpy as np
 
 from biobert_jax.config import ModelConfig
 from biobert_jax.errors import UserError
+from biobert_jax.json_fields import read_object, read_optional_object
 
 # Of `checkpoints.orbax`, which imports JAX.
 _CHECKPOINTS, _MANIFEST = "checkpoints", "manifest.json"
@@ -156,17 +157,7 @@ def _series(points: Mapping[int, float]) -> Series:
 
 def _read_json(path: Path) -> dict[str, Any]:
     """A JSON object, {} where there is no file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError
-    except FileNotFoundError:
-        return {}
-    except ValueError:
-        raise UserError(
-            f"{path}: not a JSON object: put it back, or remove it to report without it"
-        ) from None
-    return content
+    return read_optional_object(path, "put it back, or remove it to report without it") or {}
 
 
 def _are_numbers(values: Any) -> bool:
@@ -187,13 +178,13 @@ def _read_checkpoints(folder: Path) -> tuple[tuple[SavedStep, ...], Any]:
         # A run under way may delete one while we look.
         try:
             files = [file.stat() for file in manifest.parent.rglob("*") if file.is_file()]
-            model = json.loads(manifest.read_text(encoding="utf-8")).get("model", model)
+            model = read_object(manifest).get("model", model)
             saved = SavedStep(
                 int(manifest.parent.name),
                 sum(file.st_size for file in files),
                 manifest.stat().st_mtime,
             )
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError):
             continue
         found.append(saved)
     return tuple(found), model

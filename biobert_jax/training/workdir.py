@@ -17,6 +17,7 @@ from biobert_jax.config_parsing import to_json
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.files import try_lock, write_text_atomically
+from biobert_jax.json_fields import read_object
 from biobert_jax.training import distributed
 from biobert_jax.training.sharding import abstract
 from biobert_jax.training.step import TrainState
@@ -95,7 +96,7 @@ def _claim(workdir: Path, config: Any, num_steps: int) -> list[str]:
         # A key that came after the run was begun had its default then.
         defaults = _flat(json.loads(to_json(type(config)())))
         try:
-            before = defaults | _flat(json.loads(path.read_text(encoding="utf-8")))
+            before = defaults | _flat(read_object(path))
         except ValueError as error:
             raise UserError(
                 f"{path}: not a config ({error}): put it back as it was, or choose another folder"

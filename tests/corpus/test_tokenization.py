@@ -197,7 +197,7 @@ def test_an_uncased_model_with_a_token_in_capitals_stays_uncased(folder):
         (0.2, None, {}, "tokenizer.json: do_lower_case is true, but"),
         (0, {"do_lower_case": "yes"}, None, "do_lower_case is 'yes': true or false"),
         (0, {"tokenizer_class": "BertJapaneseTokenizer"}, None, "Japanese"),
-        (0, [], None, "a JSON object was expected, not list"),
+        (0, [], None, "tokenizer_config.json: not a JSON object but a list: it is damaged"),
         (0, {"added_tokens_decoder": {"7": {"content": "x"}}}, None, "'x' has the id 7, which is"),
         (0, None, {"type": "NFC"}, "normalizer is 'NFC', not 'BertNormalizer'"),
     ],

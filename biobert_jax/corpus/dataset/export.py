@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from biobert_jax.corpus.dataset import fields
+from biobert_jax import json_fields
 from biobert_jax.corpus.dataset.decode import decode_rows
 from biobert_jax.corpus.dataset.manifest import (
     SPLITS,
@@ -223,14 +223,16 @@ def read_index(directory: str | os.PathLike) -> ArraysIndex:
     path = Path(directory) / NAME
     remedy = "export the data set anew"
     try:
-        values = fields.read_object(path)
+        values = json_fields.read_object(path)
         if values.get("version") != FORMAT_VERSION:
             raise UserError(
                 f"{path}: version {values.get('version')!r}, this program reads {FORMAT_VERSION}: "
                 f"{remedy}"
             )
         check_records(values)
-        fields.check_fields(values, {"splits": fields.COUNTS, "features": fields.OBJECT})
+        json_fields.check_fields(
+            values, {"splits": json_fields.COUNTS, "features": json_fields.OBJECT}
+        )
         index = ArraysIndex(
             RecordFormat(
                 values["record_format"],

@@ -10,14 +10,14 @@ from typing import Any
 
 from etils import epath
 
-from biobert_jax.corpus.dataset import fields
-from biobert_jax.corpus.dataset.fields import check_fields
+from biobert_jax import json_fields
 from biobert_jax.corpus.dataset.records import RecordFormat
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
 from biobert_jax.corpus.formats import OBJECTIVES, RECORD_FORMATS
 from biobert_jax.corpus.text.tokenizer_files import TokenizerOptions
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
+from biobert_jax.json_fields import check_fields
 
 NAME = "manifest.json"
 # Beside it: the input files' sizes and times, which `prepare` compares.
@@ -28,37 +28,37 @@ SPLITS = ("train", "heldout")
 _DATA_SUFFIXES = (".tfrecord", ".tfrecords", ".npz")
 
 _SHARD = {
-    "name": fields.FILE_NAME,
-    "split": fields.one_of(*SPLITS),
-    "rows": fields.COUNT,
-    "bytes": fields.COUNT,
-    "sha256": fields.SHA256,
+    "name": json_fields.FILE_NAME,
+    "split": json_fields.one_of(*SPLITS),
+    "rows": json_fields.COUNT,
+    "bytes": json_fields.COUNT,
+    "sha256": json_fields.SHA256,
 }
 _RECORDS = {
-    "record_format": fields.one_of(*RECORD_FORMATS),
-    "objective": fields.one_of(*OBJECTIVES),
-    "max_seq_length": fields.integer(1, 65536),
-    "max_predictions": fields.integer(0, 65536),
+    "record_format": json_fields.one_of(*RECORD_FORMATS),
+    "objective": json_fields.one_of(*OBJECTIVES),
+    "max_seq_length": json_fields.integer(1, 65536),
+    "max_predictions": json_fields.integer(0, 65536),
 }
 _TOKENIZER = {
-    "file": fields.FILE_NAME,
-    "kind": fields.one_of("wordpiece", "sentencepiece"),
-    "cased": fields.FLAG,
-    "vocab_size": fields.integer(1, 2**31),
-    "sha256": fields.SHA256,
-    "special": fields.OBJECT,
+    "file": json_fields.FILE_NAME,
+    "kind": json_fields.one_of("wordpiece", "sentencepiece"),
+    "cased": json_fields.FLAG,
+    "vocab_size": json_fields.integer(1, 2**31),
+    "sha256": json_fields.SHA256,
+    "special": json_fields.OBJECT,
 }
 _MANIFEST = {
-    "num_documents": fields.COUNT,
-    "num_sequences": fields.COUNT,
-    "num_tokens": fields.COUNT,
-    "num_rows": fields.COUNT,
-    "fill": fields.SHARE,
-    "dropped": fields.COUNTS,
-    "statistics": fields.OBJECT,
-    "arguments": fields.OBJECT,
-    "fingerprint": fields.TEXT,
-    "failed": fields.TEXTS,
+    "num_documents": json_fields.COUNT,
+    "num_sequences": json_fields.COUNT,
+    "num_tokens": json_fields.COUNT,
+    "num_rows": json_fields.COUNT,
+    "fill": json_fields.SHARE,
+    "dropped": json_fields.COUNTS,
+    "statistics": json_fields.OBJECT,
+    "arguments": json_fields.OBJECT,
+    "fingerprint": json_fields.TEXT,
+    "failed": json_fields.TEXTS,
 }
 
 
@@ -148,14 +148,14 @@ def read_manifest(directory: str | os.PathLike) -> Manifest:
         )
         raise UserError(f"{directory}: no prepared data set here ({NAME} is missing): {hint}")
     try:
-        values = fields.read_object(path)
+        values = json_fields.read_object(path)
         if values.get("version") != FORMAT_VERSION:
             raise UserError(
                 f"{path}: version {values.get('version')!r}, this program reads {FORMAT_VERSION}: "
                 "prepare the data set anew"
             )
         check_fields(values, _MANIFEST)
-        check_fields(values, {"files": fields.HASHES} if "files" in values else {})
+        check_fields(values, {"files": json_fields.HASHES} if "files" in values else {})
         check_records(values)
         return Manifest(**{**values, "shards": read_shards(values, "shards")})
     except (ValueError, TypeError) as error:
@@ -168,12 +168,12 @@ def check_records(values: dict[str, Any]) -> None:
     Raises:
       ValueError: one that is missing or out of range.
     """
-    check_fields(values, {**_RECORDS, "tokenizer": fields.OBJECT})
+    check_fields(values, {**_RECORDS, "tokenizer": json_fields.OBJECT})
     tokenizer = values["tokenizer"]
     check_fields(tokenizer, _TOKENIZER, "tokenizer")
     if "do_lower_case" in tokenizer:  # sets made since a vocabulary's flags are kept
         TokenizerOptions.from_dict(tokenizer)
-    token_id = fields.integer(0, tokenizer["vocab_size"] - 1)
+    token_id = json_fields.integer(0, tokenizer["vocab_size"] - 1)
     check_fields(
         tokenizer["special"],
         dict.fromkeys(("pad", "unk", "cls", "sep", "mask"), token_id),
@@ -187,7 +187,7 @@ def read_shards(values: dict[str, Any], key: str) -> tuple[Shard, ...]:
     Raises:
       ValueError: an entry that is none; a name that stands twice, or that is no plain file name.
     """
-    check_fields(values, {key: fields.LIST})
+    check_fields(values, {key: json_fields.LIST})
     for number, entry in enumerate(values[key]):
         check_fields(entry, _SHARD, f"{key}[{number}]")
     shards = tuple(Shard(**entry) for entry in values[key])

@@ -14,7 +14,7 @@ from typing import Any
 
 from etils import epath
 
-from biobert_jax.corpus.dataset import fields
+from biobert_jax import json_fields
 from biobert_jax.corpus.dataset.manifest import (
     INPUTS,
     NAME,
@@ -141,9 +141,13 @@ def _bad_files(paths: Sequence[str], failed: dict[str, str]) -> list[str]:
 def _read_record(path: epath.Path) -> dict[str, Any] | None:
     """What `inputs.json` says; None where it is missing or damaged: sizes must do then."""
     with contextlib.suppress(ValueError, FileNotFoundError):
-        record = fields.read_object(path)
-        kinds = {"claim": fields.TEXT, "sha256": fields.SHA256, "files": fields.OBJECT}
-        fields.check_fields(record, kinds)
+        record = json_fields.read_object(path)
+        kinds = {
+            "claim": json_fields.TEXT,
+            "sha256": json_fields.SHA256,
+            "files": json_fields.OBJECT,
+        }
+        json_fields.check_fields(record, kinds)
         return record
     return None
 

@@ -6,13 +6,13 @@ cased vocabulary on lower-cased text, or the reverse, is an error that no later 
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from biobert_jax.errors import UserError
+from biobert_jax.json_fields import read_object, read_optional_object
 
 SPECIAL_NAMES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 CONFIG, FAST = "tokenizer_config.json", "tokenizer.json"
@@ -171,31 +171,12 @@ def decide_case(
     return do_lower_case
 
 
-def read_json_object(path: Path) -> dict[str, Any] | None:
-    """A file's JSON object; None where there is no such file.
-
-    Raises:
-      UserError: it cannot be read, or is no JSON object.
-    """
-    try:
-        values = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not JSON ({error}): it is damaged or cut off") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: a JSON object was expected, not {type(values).__name__}")
-    return values
-
-
 _SPECIAL = frozenset(SPECIAL_NAMES)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
     """What a tokenizer_config.json says: flags that it has, and `added` tokens by id."""
-    values = read_json_object(path)
+    values = read_optional_object(path)
     if values is None:
         return {}
     kind = values.get("tokenizer_class") or ""
@@ -213,7 +194,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _read_fast(path: Path) -> dict[str, Any]:
     """What a tokenizer.json says: flags, `tokens` in the order of ids, `added` tokens by id."""
-    values = read_json_object(path)
+    values = read_optional_object(path)
     if values is None:
         return {}
     try:
@@ -249,7 +230,7 @@ def _read_fast(path: Path) -> dict[str, Any]:
 
 def _read_added(path: Path) -> dict[int, AddedToken]:
     """The older `added_tokens.json`: ids by token."""
-    values = read_json_object(path) or {}
+    values = read_optional_object(path) or {}
     if not all(isinstance(index, int) for index in values.values()):
         raise UserError(f"{path}: an id was expected for each token")
     return {index: AddedToken(token) for token, index in values.items()}
@@ -297,9 +278,8 @@ def _agreed(vocab: Path, config: dict[str, Any], fast: dict[str, Any]) -> dict[s
 def kept_options(vocab: Path) -> TokenizerOptions | None:
     """What the manifest of a data set or checkpoint says of the vocabulary in its folder."""
     for name in _MANIFESTS:
-        path = vocab.with_name(name)
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_object(vocab.with_name(name))
             section = values["tokenizer"]
             if vocab.name not in (section.get("file"), values.get("vocab")):
                 continue

@@ -1,7 +1,7 @@
-"""JSON that travels with data sets, checked field by field as it is read.
+"""JSON objects in files, read in one way everywhere, and checked field by field where it counts.
 
-Prepared sets are what people send each other: a manifest may be damaged, of another program, or
-meant to harm. What passes these checks can be used without looking again.
+Prepared sets and checkpoints are what people send each other: a manifest may be damaged, of another
+program, or meant to harm. What passes these checks can be used without looking again.
 """
 
 import json
@@ -10,6 +10,8 @@ import reprlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from biobert_jax.errors import UserError
 
 
 class Kind(NamedTuple):
@@ -20,18 +22,42 @@ class Kind(NamedTuple):
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The object that a JSON file holds.
+    """The object that a JSON file holds; a byte order mark is tolerated.
 
     Raises:
-      ValueError: it holds something else, or is no JSON in UTF-8.
+      ValueError: it holds something else, or is no JSON in UTF-8; the file is not named.
+      OSError: it cannot be read.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_bytes().decode("utf-8-sig"))
     except RecursionError as error:
-        raise ValueError("nested too deep") from error
+        raise ValueError("not JSON: nested too deep") from error
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise ValueError("not an object in {}")
+        raise ValueError(f"not a JSON object but a {type(values).__name__}")
     return values
+
+
+def read_optional_object(
+    path: Path, remedy: str = "it is damaged or cut off"
+) -> dict[str, Any] | None:
+    """As `read_object`, for a file that the user may have put there; None where there is none.
+
+    Args:
+      remedy: what ends an error.
+
+    Raises:
+      UserError: it cannot be read, or is no JSON object; the file is named.
+    """
+    try:
+        return read_object(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: {error}: {remedy}") from error
 
 
 def check_fields(values: Any, kinds: Mapping[str, Kind], place: str = "") -> None:
