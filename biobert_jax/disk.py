@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from biobert_jax.errors import UserError
+from biobert_jax.units import size
 
 
 def free_bytes(path: str | os.PathLike) -> int:
@@ -31,13 +32,3 @@ def check_space(
             f"{place}: about {size(needed)} of disk are needed and {size(free)} are free there: "
             f"{remedy}"
         )
-
-
-def size(number: float) -> str:
-    """Bytes for a reader: "1.2 GB"."""
-    units = ["kB", "MB", "GB", "TB"]
-    number /= 1000
-    while number >= 1000 and len(units) > 1:
-        number /= 1000
-        del units[0]
-    return f"{number:,.1f} {units[0]}"

@@ -13,8 +13,8 @@ set as it is.
 import argparse
 
 from biobert_jax.commands.progress import StageProgress
-from biobert_jax.disk import size
 from biobert_jax.errors import UserError
+from biobert_jax.units import size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -131,17 +131,18 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
 def _dry_run(arguments, args: argparse.Namespace) -> None:
     """Prints what a sample says of the run; an error where the disk is too small."""
     from biobert_jax.corpus.pipeline import estimate
-    from biobert_jax.disk import size
+    from biobert_jax.units import duration, size
 
     found = estimate.estimate(arguments, args.workers)
     rate = found.input_bytes / found.cpu_seconds
+    seconds = max(1, found.cpu_seconds / args.workers)
     print(
         f"input: {found.files:,} files, {size(found.input_bytes)}, in {found.tasks:,} tasks\n"
         f"about {found.documents:,} documents, {found.tokens:,} tokens, {found.rows:,} rows of "
         f"{arguments.max_seq_length}, duplicates counted in\n"
         f"disk: about {size(found.output_bytes)} for the data set, {size(found.disk_bytes)} while "
         f"it is made\n"
-        f"time: about {estimate.duration(found.cpu_seconds / args.workers)} with {args.workers} "
+        f"time: about {duration(seconds)} with {args.workers} "
         f"workers, by {size(rate)} of input a second and core on a sample of "
         f"{size(found.sample_bytes)} of text; nothing is written"
     )

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from biobert_jax import html_page
 from biobert_jax.errors import UserError
 from biobert_jax.predict.annotations import AnnotatedDocument, Entity
+from biobert_jax.units import plural
 
 LOW_SCORE = 0.7  # Entities scored below this are drawn fainter, with a dotted line.
 MAX_MENTIONS = 10  # Rows a type gets in the table of the most frequent mentions.
@@ -127,7 +128,7 @@ def render_page(documents: Iterable[AnnotatedDocument], *, title: str, subtitle:
     types = sorted(counts, key=lambda type_: (-counts[type_], type_))
 
     summary = " · ".join(
-        _plural(n, noun)
+        plural(n, noun)
         for n, noun in (
             (len(documents), "document"), (counts.total(), "entity"), (len(counts), "type"),
         )
@@ -199,11 +200,6 @@ def _name(type_: str) -> str:
     return _escape(type_ or "entity")
 
 
-def _plural(n: int, noun: str) -> str:
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{n:,} {noun if n == 1 else plural}"
-
-
 def _legend(types: Sequence[str], counts: Counter[str], classes: dict[str, str]) -> str:
     chips = "\n".join(
         f'<label class="chip {classes[type_]}"><input type="checkbox" value="{classes[type_]}" '
@@ -225,7 +221,7 @@ def _card(document: AnnotatedDocument, classes: dict[str, str]) -> str:
     pieces.append(_escape(document.text[end:]))
     return (
         f'<article class="card">\n<h3>{_escape(document.id)}'
-        f"<span>{_plural(len(document.entities), 'entity')}</span></h3>\n"
+        f"<span>{plural(len(document.entities), 'entity')}</span></h3>\n"
         f'<div class="text" dir="auto">{"".join(pieces)}</div>\n</article>\n'
     )
 

@@ -11,9 +11,10 @@ from biobert_jax.html_page import escape
 from biobert_jax.report import charts
 from biobert_jax.report.panels import sections, swatch
 from biobert_jax.report.runs import Run
-from biobert_jax.report.series import duration, number, share, size
+from biobert_jax.report.series import number, share
 from biobert_jax.report.style import COLORS, CSS, SCRIPT
 from biobert_jax.training.flops import encoder_parameters
+from biobert_jax.units import duration, size
 
 # What a run says first: label, metric, as a share.
 _HEADLINES = (

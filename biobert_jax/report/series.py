@@ -100,22 +100,3 @@ def share(value: float) -> str:
 def short_share(value: float) -> str:
     """A percentage for an axis: 0.25 is 25%."""
     return f"{100 * value:.4g}%"
-
-
-def duration(seconds: float) -> str:
-    """Two units of time: 45 s, 3 min 20 s, 5 h 07 min, 2 d 3 h."""
-    seconds = max(0, round(seconds))
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
-    if days:
-        return f"{days} d {hours % 24} h"
-    if hours:
-        return f"{hours} h {minutes % 60:02d} min"
-    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
-
-
-def size(count: int) -> str:
-    """Bytes: 512 bytes, 1.2 MB."""
-    for unit, name in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if count >= unit:
-            return f"{count / unit:,.1f} {name}"
-    return f"{count} bytes"

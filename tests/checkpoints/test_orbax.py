@@ -136,7 +136,7 @@ def test_too_little_space_is_said_before_a_save(tmp_path, vocab, monkeypatch):
     writer = CheckpointWriter(tmp_path)
     save(writer, vocab, 1)
     monkeypatch.setattr(orbax, "free_bytes", lambda path: 10)
-    with pytest.raises(UserError, match="disk are needed and 0.0 kB are free .*the same command"):
+    with pytest.raises(UserError, match="disk are needed and 10 bytes are free .*the same command"):
         writer.check_space(PARAMS, {"step": jnp.int32(2)})
     writer.close()
     assert steps(tmp_path) == [1]

@@ -11,9 +11,9 @@ from biobert_jax import cli
 from biobert_jax.corpus.pipeline import estimate as module
 from biobert_jax.corpus.pipeline import prepare
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments
-from biobert_jax.corpus.pipeline.estimate import NothingFound, duration, estimate, usable_bytes
+from biobert_jax.corpus.pipeline.estimate import NothingFound, estimate, usable_bytes
 from biobert_jax.corpus.text.tokenization import SPECIAL_NAMES
-from biobert_jax.disk import free_bytes, size
+from biobert_jax.disk import free_bytes
 from biobert_jax.errors import UserError
 
 
@@ -150,21 +150,3 @@ def test_what_an_unfinished_run_holds_counts_as_free(tmp_path, monkeypatch):
     (tmp_path / "out/.work").mkdir(parents=True)
     (tmp_path / "out/.work/task-000000.documents").write_bytes(bytes(50))
     assert usable_bytes(tmp_path / "out") == 1050
-
-
-def test_numbers_for_readers():
-    assert [size(n) for n in (0, 999, 12_345, 7.5e6, 1.234e12, 5e15)] == [
-        "0.0 kB",
-        "1.0 kB",
-        "12.3 kB",
-        "7.5 MB",
-        "1.2 TB",
-        "5,000.0 TB",
-    ]
-    assert [duration(s) for s in (0, 80, 600, 6000, 90_000)] == [
-        "1 s",
-        "80 s",
-        "10 min",
-        "1 h 40 min",
-        "25 h 0 min",
-    ]

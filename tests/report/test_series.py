@@ -3,16 +3,7 @@
 import numpy as np
 import pytest
 
-from biobert_jax.report.series import (
-    duration,
-    linear_ticks,
-    log_ticks,
-    number,
-    share,
-    size,
-    smooth,
-    thin,
-)
+from biobert_jax.report.series import linear_ticks, log_ticks, number, share, smooth, thin
 
 
 def test_smoothing_passes_gaps_over_and_does_not_lag():
@@ -72,9 +63,5 @@ def test_numbers_are_short(value, text):
     assert number(value) == text
 
 
-def test_units():
+def test_shares():
     assert share(0.45678) == "45.68%"
-    assert [duration(s) for s in (4.4, 200, 18_420, 190_000)] == [
-        "4 s", "3 min 20 s", "5 h 07 min", "2 d 4 h",
-    ]  # fmt: skip
-    assert [size(n) for n in (512, 1_234_567, 3 * 10**9)] == ["512 bytes", "1.2 MB", "3.0 GB"]

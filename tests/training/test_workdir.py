@@ -166,7 +166,7 @@ def test_too_little_space_is_decided_for_all_and_nothing_is_begun(tmp_path, monk
     monkeypatch.setattr(orbax, "free_bytes", lambda path: 10)
     metadata = orbax.Metadata("pretraining", 0, ModelConfig(), "vocab.txt")
     save = Saver(orbax.CheckpointWriter(tmp_path / "run"), metadata, tiny_tokenizer(tmp_path))
-    with pytest.raises(UserError, match="of disk are needed and 0.0 kB are free there"):
+    with pytest.raises(UserError, match="of disk are needed and 10 bytes are free there"):
         save(2, state_of(2))
     assert len(asked) == 1 and save.newest() == "none"
 

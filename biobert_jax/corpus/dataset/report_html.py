@@ -8,6 +8,7 @@ from biobert_jax.corpus.dataset.manifest import Manifest
 from biobert_jax.corpus.dataset.report_plots import histogram_svg, quantile
 from biobert_jax.corpus.dataset.report_samples import Sample, Token
 from biobert_jax.html_page import escape, page
+from biobert_jax.units import plural, size
 
 # A page with more of them is of no use; corpus.json and the manifest name all.
 MAX_LISTED = 200
@@ -117,10 +118,6 @@ def render_page(
     )
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _subtitle(manifest: Manifest) -> str:
     kind = {
         ("packed", "mlm"): "packed rows",
@@ -139,17 +136,10 @@ def _tiles(summary: Mapping[str, Any]) -> str:
         ("[UNK]", f"{summary['unknown_share']:.3%}"),
         ("Rows", f"{summary['rows']:,}"),
         ("Fill", f"{summary['fill']:.2%}"),
-        ("Size", _bytes(sum(split["bytes"] for split in summary["splits"].values()))),
+        ("Size", size(sum(split["bytes"] for split in summary["splits"].values()))),
     ]
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles)
     return f'<dl class="tiles">{cells}</dl>\n'
-
-
-def _bytes(size: int) -> str:
-    for unit, name in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if size >= unit:
-            return f"{size / unit:,.1f} {name}"
-    return f"{size} bytes"
 
 
 def _plots(summary: Mapping[str, Any], manifest: Manifest) -> str:
@@ -213,12 +203,12 @@ def _totals(summary: Mapping[str, Any], manifest: Manifest) -> str:
             (
                 f"{heading} rows",
                 f"{splits[name]['rows']:,}",
-                f"{_plural(splits[name]['shards'], 'shard')}, {_bytes(splits[name]['bytes'])}",
+                f"{plural(splits[name]['shards'], 'shard')}, {size(splits[name]['bytes'])}",
             )
             for name, heading in (("train", "Training"), ("heldout", "Held-out"))
         ),
         ("Fill", f"{summary['fill']:.2%}", "of all positions"),
-        ("Text read", _bytes(summary["bytes_of_text_read"]), "unpacked"),
+        ("Text read", size(summary["bytes_of_text_read"]), "unpacked"),
         ("Vocabulary", f"{manifest.tokenizer['vocab_size']:,}", _tokenizer(manifest)),
     ]
     if not summary["sentences"]:
@@ -313,7 +303,7 @@ def _sample(sample: Sample, length: int) -> str:
     count = len(sample.sequences)
     return (
         f'<article class="card">\n<h3>{escape(sample.shard)}, row {sample.row:,}'
-        f"<span>{_plural(count, 'sequence')} · {sample.positions:,} of "
+        f"<span>{plural(count, 'sequence')} · {sample.positions:,} of "
         f'{length:,} positions</span></h3>\n<div class="text" dir="auto">{" ".join(parts)}</div>\n'
         "</article>\n"
     )

@@ -167,14 +167,6 @@ def usable_bytes(output: str | os.PathLike) -> int:
     return free_bytes(output) + held
 
 
-def duration(seconds: float) -> str:
-    """Seconds for a reader: "3 h 20 min"."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def _spread(places: Sequence[int], count: int) -> list[int]:
     """Up to `count` of them, evenly spread, the first among them."""
     count = min(count, len(places))

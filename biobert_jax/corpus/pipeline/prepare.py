@@ -50,7 +50,7 @@ from biobert_jax.corpus.pipeline.tasks import (
     plan_tasks,
     with_numbers,
 )
-from biobert_jax.disk import size
+from biobert_jax.units import size
 
 Progress = Callable[[str, int, int], None]
 
