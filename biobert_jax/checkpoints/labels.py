@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from biobert_jax.errors import UserError
-from biobert_jax.scoring.conlleval import chunks
+from biobert_jax.scoring.conlleval import is_label
 
 UNTYPED = "entity"
 
@@ -15,7 +15,7 @@ def with_type(label: str, name: str = UNTYPED) -> str:
     two types. What is no label of this form stays as it is.
     """
     tag, _, type_ = label.partition("-")
-    return label if type_ or tag not in ("B", "I", "E", "S", "L", "U") else f"{tag}-{name}"
+    return label if type_ or tag == "O" or not is_label(label) else f"{tag}-{name}"
 
 
 def types_of(sentences: Iterable[Sequence[str]]) -> set[str]:
@@ -37,17 +37,15 @@ def check_labels(labels: Sequence[str], where: str) -> None:
       where: file and key, for the message.
 
     Raises:
-      UserError: there are none; one stands twice; one that is none of B, I, O, E, S.
+      UserError: there are none; one stands twice; one that is none of B, I, O, E, S, L, U.
     """
     if not labels:
         raise UserError(f"{where}: no labels: write there what the tagger's outputs stand for")
     for index, label in enumerate(labels):
         if labels.index(label) < index:
             raise UserError(f"{where}: {label!r} stands twice")
-        try:
-            chunks([label])
-        except UserError:
+        if not is_label(label):
             raise UserError(
                 f"{where}: {label!r} says nothing of an entity: write the labels that it was "
                 "trained with (O, B-Disease, I-Disease, …), in the order of its outputs"
-            ) from None
+            )

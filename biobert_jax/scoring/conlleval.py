@@ -68,6 +68,11 @@ class Scores:
         return ratios | counts | {"token_accuracy": self.token_accuracy, "by_type": by_type}
 
 
+def is_label(label: str) -> bool:
+    """Whether `chunks` can read a label."""
+    return label.partition("-")[0] in _TAGS
+
+
 def chunks(labels: Sequence[str]) -> list[Chunk]:
     """Finds the entities of one sentence, in order.
 
@@ -176,12 +181,12 @@ def _ratio(numerator: int, denominator: int) -> float:
 
 def _parse(label: str, where: str) -> tuple[str, str]:
     """Splits a label into its tag, one of B I O E S, and its type, "" if there is none."""
-    tag, _, type_ = label.partition("-")
-    if tag not in _TAGS:
+    if not is_label(label):
         raise UserError(
             f"{where}: {label!r} is not a label; use O, or one of B I E S L U alone or followed "
             "by a hyphen and a type, such as B-Chemical"
         )
+    tag, _, type_ = label.partition("-")
     # BioBERT's own files hold `O-MISC`; conlleval, too, takes that for O.
     return (_TAGS[tag], type_) if tag != "O" else ("O", "")
 

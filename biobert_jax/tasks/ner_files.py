@@ -13,7 +13,7 @@ from biobert_jax.corpus.readers.lines import read_lines
 from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.errors import UserError
 from biobert_jax.files import replacing
-from biobert_jax.scoring.conlleval import chunks
+from biobert_jax.scoring.conlleval import is_label
 
 # Only these separate fields. str.split() would also cut words at U+0085, U+00A0 or U+2028, which
 # occur inside words of real corpora.
@@ -101,7 +101,11 @@ def _sentences(
         if not fields[0]:
             raise UserError(f"{path}:{number}: the word before {fields[-1]!r} is empty")
         for label in set(fields[-num_labels:]) - known:
-            _check_label(label, f"{path}:{number}")
+            if not is_label(label):
+                raise UserError(
+                    f"{path}:{number}: label {label!r} is none of B, I, O, E, S, L, U, alone or as "
+                    "in B-Disease: mend the file, or check that labels are the last column"
+                )
             known.add(label)
         sentence.append(fields)
     if sentence:
@@ -115,16 +119,6 @@ def _fields(line: str) -> list[str]:
         return _FIELD.findall(line)
     # Tabs that end a line are as good as white space there.
     return [field.strip(_PADDING) for field in line.rstrip(_PADDING + "\t").split("\t")]
-
-
-def _check_label(label: str, where: str) -> None:
-    try:
-        chunks([label])
-    except UserError:
-        raise UserError(
-            f"{where}: label {label!r} is none of B, I, O, E, S, L, U, alone or as in B-Disease: "
-            "mend the file, or check that labels are the last column"
-        ) from None
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:

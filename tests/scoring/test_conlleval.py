@@ -10,7 +10,7 @@ from seqeval.metrics import accuracy_score
 from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
 
 from biobert_jax.errors import UserError
-from biobert_jax.scoring.conlleval import Chunk, Scores, chunks, report, score
+from biobert_jax.scoring.conlleval import Chunk, Scores, chunks, is_label, report, score
 from biobert_jax.tasks.ner_files import read_sentences
 
 TYPES = ["", "X", "Y", "Multi-tissue_structure"]
@@ -198,6 +198,11 @@ def test_bad_input_is_named(gold, predicted, message):
 def test_chunks_refuses_what_is_no_label(label):
     with pytest.raises(UserError, match="word 2: .* is not a label"):
         chunks(["O", label])
+
+
+def test_labels_are_told_from_other_words():
+    assert all(map(is_label, ("O", "O-MISC", "B", "I-a-b", "E", "S-X", "L", "U-X")))
+    assert not any(map(is_label, ("", "-", "X", "b-X", "BX", "LABEL_0", "-X")))
 
 
 def test_types_can_be_ignored():
