@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -30,7 +31,7 @@ def replacing(path: str | os.PathLike, mode: str = "wb", **options: Any) -> Iter
     if "b" not in mode:
         options.setdefault("encoding", "utf-8")
     path = Path(path)
-    if _is_stream(path):
+    if is_stream(path):
         with open(path, mode.replace("w", "a"), **options) as stream:
             yield stream
         return
@@ -103,7 +104,7 @@ def try_to_write(path: str | os.PathLike) -> None:
         a folder itself.
     """
     path = Path(path)
-    if _is_stream(path):
+    if is_stream(path):
         return
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -119,6 +120,27 @@ def try_to_write(path: str | os.PathLike) -> None:
         for folder in missing:
             with contextlib.suppress(OSError):  # never made, or in use by others by now
                 folder.rmdir()
+
+
+def is_special(path: str | os.PathLike) -> bool:
+    """Whether a path leads to what is neither a file nor a folder, such as a pipe or a terminal.
+
+    What such a thing holds can be read only once.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # none there, or no path at all
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def is_stream(path: str | os.PathLike) -> bool:
+    """Whether a path is special, or names what this process has open: `/dev/stdin`, `/dev/fd/3`.
+
+    That may be a link to a file, where the shell redirects from or to one. Yet it cannot be
+    replaced, has a place in it, and means nothing to another process.
+    """
+    return os.fspath(path).startswith(("/dev/std", "/dev/fd/", "/proc/")) or is_special(path)
 
 
 def try_lock(file: int | IO[Any]) -> bool:
@@ -144,14 +166,6 @@ def file_sha256(path: str | os.PathLike) -> str:
 def _temporary(path: Path) -> Path:
     """Always the same name, so that what a killed process left is used up and never piles up."""
     return path.with_name(f".{path.name}.tmp")
-
-
-def _is_stream(path: Path) -> bool:
-    """Whether a path names something to write to that cannot be replaced."""
-    # Where standard output is a file, /dev/stdout is a link to it.
-    if str(path).startswith(("/dev/std", "/dev/fd/", "/proc/")):
-        return True
-    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 @contextlib.contextmanager

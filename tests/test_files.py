@@ -6,7 +6,14 @@ import stat
 
 import pytest
 
-from biobert_jax.files import new_folder, replacing, try_to_write, write_bytes_atomically
+from biobert_jax.files import (
+    is_special,
+    is_stream,
+    new_folder,
+    replacing,
+    try_to_write,
+    write_bytes_atomically,
+)
 
 
 def names(folder):
@@ -106,6 +113,20 @@ def test_a_link_is_followed_and_a_pipe_is_no_file(tmp_path):
     os.close(write)
     with open(read) as stream:
         assert stream.read() == "to a pipe"
+
+
+def test_what_can_be_neither_replaced_nor_read_twice(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("pipe")
+    names = ("pipe", "link", "file", ".", "none", "a\0b", "x" * 300, "file/below")
+    paths = [tmp_path / name for name in names]
+    assert [*map(is_special, paths)] == [*map(is_stream, paths)] == [True, True, *[False] * 6]
+    assert is_special("/dev/null") and not is_stream("gs://bucket/x")
+    # What the shell opened is a stream, even where it is a file that could be read again.
+    with open(tmp_path / "file") as stream:
+        path = f"/dev/fd/{stream.fileno()}"
+        assert is_stream(path) and not is_special(path)
 
 
 def test_a_new_folder_is_there_when_it_is_whole(tmp_path):

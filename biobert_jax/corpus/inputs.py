@@ -18,7 +18,7 @@ from etils import epath
 from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.errors import UserError, nearest
-from biobert_jax.files import try_lock
+from biobert_jax.files import is_stream, try_lock
 
 STDIN = "/dev/stdin"
 
@@ -85,7 +85,7 @@ def standard_input_as_file(paths: Sequence[str], output: str | os.PathLike) -> I
         for it.
       OSError: the file cannot be written.
     """
-    if not any(map(_is_stream, paths)):
+    if not any(map(is_stream, paths)):
         yield list(paths)
         return
     if "://" in os.fspath(output):
@@ -98,7 +98,7 @@ def standard_input_as_file(paths: Sequence[str], output: str | os.PathLike) -> I
             raise UserError(f"{folder}: another command is reading its standard input for {output}")
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
-            yield [str(_copied(path, folder)) if _is_stream(path) else path for path in paths]
+            yield [str(_copied(path, folder)) if is_stream(path) else path for path in paths]
         except UserError as error:
             if (said := without_copies(str(error))) == str(error):
                 raise
@@ -246,12 +246,6 @@ def _absence(name: str) -> str:
 
 def _reads_as_text(name: str) -> bool:
     return len(name.split()) > 3 and not set("/*@") & set(name)
-
-
-def _is_stream(path: str) -> bool:
-    # What the shell has redirected from a file has a place in it, and means nothing to workers.
-    is_passed = path == STDIN or path.startswith(("/dev/fd/", "/proc/"))
-    return is_passed or ("://" not in path and not os.path.isfile(path))
 
 
 def _copied(path: str, folder: Path) -> Path:

@@ -1,7 +1,6 @@
 """The documents to be tagged, from many files: read once for their faults, then one by one."""
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from biobert_jax.corpus.readers.jsonl import parse_record
 from biobert_jax.corpus.readers.lines import BadLine, lines_and_faults, read_text
 from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.errors import UserError
+from biobert_jax.files import is_special
 from biobert_jax.predict.annotations import RawDocument
 
 INPUT_FORMATS = ("text", "jsonl")
@@ -121,7 +121,7 @@ def read_file(
     if expected.format == "text":
         yield 0, RawDocument(name, read_text(path, expected=expected))
         return
-    if not _is_stream(path):
+    if not is_special(path):
         # A fault in the packing shows at the end, and what came before it may be wrong.
         with open_bytes(path, expected=expected) as stream:
             while stream.read(BUFFER_BYTES):
@@ -164,10 +164,3 @@ def document_names(paths: Sequence[str]) -> list[str]:
 
 def _place(path: str, line: int) -> str:
     return f"{path}:{line}" if line else path
-
-
-def _is_stream(path: str) -> bool:
-    try:
-        return not stat.S_ISREG(os.stat(path).st_mode)
-    except OSError:
-        return False

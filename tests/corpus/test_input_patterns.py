@@ -186,10 +186,12 @@ def test_standard_input_is_not_for_object_stores():
             pass
 
 
-def test_named_pipes_are_read_once(folder):
+def test_named_pipes_are_read_once(folder, monkeypatch):
     os.mkfifo(folder / "pipe")
-    (path,) = expand_inputs(["pipe"])
-    assert module._is_stream(path) and not module._is_stream(str(folder / "a.txt"))
+    monkeypatch.setattr(module, "_copied", lambda path, _: f"{path}'s copy")
+    paths = expand_inputs(["pipe", "a.txt"])
+    with standard_input_as_file(paths, folder / "out") as files:
+        assert files == [f"{folder}/pipe's copy", f"{folder}/a.txt"]
 
 
 def test_a_list_of_very_many_paths(tmp_path, monkeypatch):
