@@ -1,9 +1,11 @@
 """The first stage of preparation: files to tokenized documents and their index."""
 
+import contextlib
 import functools
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,65 +65,101 @@ def encode_task(arguments: PrepareArguments, work: str, task: Task) -> dict[str,
     done.unlink(missing_ok=True)  # before what it speaks of is written anew
     tokenizer = warm_tokenizer(arguments)
     encode = document_encoder(arguments, tokenizer)
-    dropped: Counter[str] = Counter()
-    failed: dict[str, str] = {}
-    lost: list[str] = []
-    deletions: list[tuple[int, int]] = []
-    num_documents = num_bytes = 0
+    totals = _Totals()
     with EncodedWriter(
         *(task_path(work, task, kind) for kind in ("documents", "index", "bands")),
         id_dtype(tokenizer.vocab_size),
     ) as writer:
         for number, path in enumerate(task.paths, task.first_file):
-            counts = ReadCounts()
-            mark, added = writer.mark(), 0
-            documents = open_documents(
-                path, arguments.format, options=arguments.options, share=task.share, counts=counts
-            )
-            try:
-                for document in documents:
-                    if counts.failed and arguments.on_error == "fail":
-                        break
-                    encoded = encode(document, number)
-                    if isinstance(encoded, str):
-                        counts.dropped[encoded] += 1
-                    else:
-                        writer.add(*encoded)
-                        added += 1
-            except (CorpusFileError, MemoryError) as error:
-                if isinstance(error, MemoryError):
-                    reason = "too large for this machine's memory: cut it into several files"
-                    error = CorpusFileError(path, "", reason)
-                if arguments.on_error == "fail":
-                    raise error
-                failed[path] = str(error)
-                if not error.whole_before:
-                    lost.append(path)
-                    writer.go_back(mark)
-                    continue
-                if added:
-                    failed[path] += "; what stands before is kept"
-            if counts.failed and arguments.on_error == "fail":
-                member, reason = next(iter(counts.failed.items()))
-                raise CorpusFileError(member, "", reason)
-            failed |= {member: f"{member}: {reason}" for member, reason in counts.failed.items()}
-            counts.dropped["empty"] += counts.empty
-            dropped += counts.dropped
-            num_documents += added
-            if task.share.part == 0 or task.share.stop is not None:  # else all shares read all
-                num_bytes += counts.bytes
-            deletions += [(hash64(id_), number) for id_ in counts.deleted]
-    write_array(task_path(work, task, "deletions"), np.array(deletions, DELETION_DTYPE))
+            _encode_file(arguments, task, path, number, encode, writer, totals)
+    write_array(task_path(work, task, "deletions"), np.array(totals.deletions, DELETION_DTYPE))
     result = {
         "claim": claim,
-        "documents": num_documents,
-        "bytes": num_bytes,
-        "dropped": dict(dropped),
-        "failed": failed,
-        "lost": lost,
+        "documents": totals.documents,
+        "bytes": totals.bytes,
+        "dropped": dict(totals.dropped),
+        "failed": totals.failed,
+        "lost": totals.lost,
     }
     write_result(done, result)
     return result
+
+
+@dataclass
+class _Totals:
+    """Sums over a task's files, as in its result, and its `deletions`: (hash of id, file)."""
+
+    documents: int = 0
+    bytes: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    failed: dict[str, str] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    deletions: list[tuple[int, int]] = field(default_factory=list)
+
+
+def _encode_file(
+    arguments: PrepareArguments,
+    task: Task,
+    path: str,
+    number: int,
+    encode: Callable[[Document, int], EncodedDocument | str],
+    writer: EncodedWriter,
+    totals: _Totals,
+) -> None:
+    """Writes the documents of a task's file, or of its share of one, and counts them.
+
+    Of a bad file of which nothing may be used, nothing is written or counted.
+
+    Raises:
+      CorpusFileError: a bad file or member, with `on_error="fail"`.
+    """
+    fails = arguments.on_error == "fail"
+    counts = ReadCounts()
+    mark, added = writer.mark(), 0
+    documents = open_documents(
+        path, arguments.format, options=arguments.options, share=task.share, counts=counts
+    )
+    try:
+        with _blaming_memory_on(path):
+            for document in documents:
+                if fails and counts.failed:
+                    break
+                encoded = encode(document, number)
+                if isinstance(encoded, str):
+                    counts.dropped[encoded] += 1
+                else:
+                    writer.add(*encoded)
+                    added += 1
+    except CorpusFileError as error:
+        if fails:
+            raise
+        totals.failed[path] = str(error)
+        if not error.whole_before:
+            totals.lost.append(path)
+            writer.go_back(mark)
+            return
+        if added:
+            totals.failed[path] += "; what stands before is kept"
+    if fails and counts.failed:
+        member, reason = next(iter(counts.failed.items()))
+        raise CorpusFileError(member, "", reason)
+    totals.failed |= {member: f"{member}: {reason}" for member, reason in counts.failed.items()}
+    counts.dropped["empty"] += counts.empty
+    totals.dropped += counts.dropped
+    totals.documents += added
+    if task.share.part == 0 or task.share.stop is not None:  # else all shares read all
+        totals.bytes += counts.bytes
+    totals.deletions += [(hash64(id_), number) for id_ in counts.deleted]
+
+
+@contextlib.contextmanager
+def _blaming_memory_on(path: str) -> Iterator[None]:
+    """A lack of memory is a fault of the file that was too much for it; others may be read."""
+    try:
+        yield
+    except MemoryError as error:
+        reason = "too large for this machine's memory: cut it into several files"
+        raise CorpusFileError(path, "", reason) from error
 
 
 def document_encoder(
