@@ -14,7 +14,7 @@ import argparse
 
 from biobert_jax.commands.progress import StageProgress
 from biobert_jax.errors import UserError
-from biobert_jax.units import size
+from biobert_jax.units import plural, size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
         index = export_arrays(
             args.data, args.output, splits=splits, max_rows=args.max_rows, progress=progress
         )
-    rows = ", ".join(f"{count:,} {split} rows" for split, count in index["splits"].items())
+    rows = ", ".join(plural(count, f"{split} row") for split, count in index["splits"].items())
     written = size(sum(part["bytes"] for part in index["parts"]))
-    print(f"{args.output}: {rows} in {len(index['parts'])} .npz files, {written}")
+    print(f"{args.output}: {rows} in {plural(len(index['parts']), '.npz file')}, {written}")
     return 0

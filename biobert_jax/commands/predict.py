@@ -30,6 +30,7 @@ from biobert_jax.commands.left_out import print_left_out
 from biobert_jax.commands.output_options import check_output, is_same_file
 from biobert_jax.commands.progress import counted, working
 from biobert_jax.errors import Interrupted, UserError, printable
+from biobert_jax.units import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,10 +90,12 @@ def run(args: argparse.Namespace) -> int:
             _print_json_lines(tagged)
     except KeyboardInterrupt:
         kept = f": {', '.join(args.output)}: not written" if outputs else ""
-        raise Interrupted(f"interrupted after {count.documents:,} documents{kept}", 130) from None
+        done = plural(count.documents, "document")
+        raise Interrupted(f"interrupted after {done}{kept}", 130) from None
     if outputs:
         print(
-            f"{count.documents:,} documents, {count.entities:,} entities: {', '.join(args.output)}"
+            f"{plural(count.documents, 'document')}, {plural(count.entities, 'entity')}: "
+            f"{', '.join(args.output)}"
         )
     return _tell(reading, count)
 

@@ -24,6 +24,7 @@ from biobert_jax.corpus.formats import FORMATS
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments
 from biobert_jax.errors import UserError, printable
 from biobert_jax.machine import usable_cpus
+from biobert_jax.units import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,11 +104,11 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
             )
     dropped = ", ".join(f"{count:,} {name}" for name, count in manifest.dropped.items())
     print(
-        f"{printable(args.output)}: {manifest.num_documents:,} documents "
-        f"({dropped or 'none'} left out), {manifest.num_tokens:,} tokens, "
-        f"{manifest.num_rows:,} rows of {manifest.max_seq_length}, fill {manifest.fill:.2%}, "
-        f"{len(manifest.split('train'))} training and {len(manifest.split('heldout'))} held-out "
-        "shards"
+        f"{printable(args.output)}: {plural(manifest.num_documents, 'document')} "
+        f"({dropped or 'none'} left out), {plural(manifest.num_tokens, 'token')}, "
+        f"{plural(manifest.num_rows, 'row')} of {manifest.max_seq_length}, "
+        f"fill {manifest.fill:.2%}, {len(manifest.split('train'))} training and "
+        f"{plural(len(manifest.split('heldout')), 'held-out shard')}"
     )
     twins = manifest.statistics.get("held_out_near_twins", 0)
     if twins:
@@ -137,14 +138,15 @@ def _dry_run(arguments, args: argparse.Namespace) -> None:
     rate = found.input_bytes / found.cpu_seconds
     seconds = max(1, found.cpu_seconds / args.workers)
     print(
-        f"input: {found.files:,} files, {size(found.input_bytes)}, in {found.tasks:,} tasks\n"
-        f"about {found.documents:,} documents, {found.tokens:,} tokens, {found.rows:,} rows of "
-        f"{arguments.max_seq_length}, duplicates counted in\n"
+        f"input: {plural(found.files, 'file')}, {size(found.input_bytes)}, in "
+        f"{plural(found.tasks, 'task')}\n"
+        f"about {plural(found.documents, 'document')}, {plural(found.tokens, 'token')}, "
+        f"{plural(found.rows, 'row')} of {arguments.max_seq_length}, duplicates counted in\n"
         f"disk: about {size(found.output_bytes)} for the data set, {size(found.disk_bytes)} while "
         f"it is made\n"
-        f"time: about {duration(seconds)} with {args.workers} "
-        f"workers, by {size(rate)} of input a second and core on a sample of "
-        f"{size(found.sample_bytes)} of text; nothing is written"
+        f"time: about {duration(seconds)} with {plural(args.workers, 'worker')}, by {size(rate)} "
+        f"of input a second and core on a sample of {size(found.sample_bytes)} of text; nothing is "
+        "written"
     )
     if args.check_space and "://" not in args.output:
         estimate.check_disk(found, args.output)

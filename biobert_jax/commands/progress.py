@@ -112,7 +112,9 @@ def adding(progress: StageProgress, stage: str, total: int) -> Callable[[int], N
 def _print_line(stage: str, done: int, total: int, unit: str, seconds: float) -> None:
     scale = 1
     if unit == "B":
-        unit, scale = "MB", 1e6
+        # The size of the whole decides, so that all lines of a stage have one unit.
+        most = max(done, total)
+        unit, scale = ("MB", 1e6) if most >= 1e6 else ("kB", 1e3) if most >= 1e3 else ("bytes", 1)
     digits = 0 if scale == 1 else 1
     line = f"{stage}: {done / scale:,.{digits}f}"
     if total:

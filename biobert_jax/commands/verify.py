@@ -12,6 +12,7 @@ from pathlib import Path
 
 from biobert_jax.commands.progress import StageProgress, adding
 from biobert_jax.errors import UserError, printable
+from biobert_jax.units import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +43,8 @@ def _verify(path: Path, progress: StageProgress) -> tuple[list[str], str]:
         index = export.read_index(path)
         read = adding(progress, "check", sum(part.bytes for part in index.shards))
         return export.check_parts(path, index, read=read), (
-            f"{path}: {len(index.shards)} parts, {index.num_rows:,} rows: all as in {export.NAME}"
+            f"{path}: {plural(len(index.shards), 'part')}, {plural(index.num_rows, 'row')}: "
+            f"all as in {export.NAME}"
         )
     return _verify_prepared(path, progress)
 
@@ -59,7 +61,8 @@ def _verify_prepared(path: Path, progress: StageProgress) -> tuple[list[str], st
     if not problems:
         problems = manifests.count_records(path, manifest, read=read)
     return problems, (
-        f"{path}: {len(manifest.shards)} shards, {manifest.num_rows:,} rows: all as in the manifest"
+        f"{path}: {plural(len(manifest.shards), 'shard')}, {plural(manifest.num_rows, 'row')}: "
+        "all as in the manifest"
     )
 
 

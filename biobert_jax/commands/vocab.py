@@ -31,6 +31,7 @@ from biobert_jax.commands.output_options import check_output
 from biobert_jax.commands.progress import StageProgress
 from biobert_jax.corpus.formats import FORMATS
 from biobert_jax.errors import UserError
+from biobert_jax.units import plural, size
 
 KINDS = ("wordpiece", "sentencepiece")
 # SentencePiece's trainer takes some 25 bytes of memory a character of the sample.
@@ -98,9 +99,9 @@ def run(args: argparse.Namespace) -> int:
         )
     sample_bytes = sum(map(len, sample.documents))
     drawn = (
-        f"{len(sample.documents):,} documents ({sample_bytes / 1e6:,.1f} MB) of "
-        f"{sample.num_documents:,} ({sample.num_bytes / 1e6:,.1f} MB) in {sample.num_files:,} "
-        f"of {len(inputs):,} files"
+        f"{plural(len(sample.documents), 'document')} ({size(sample_bytes)}) of "
+        f"{sample.num_documents:,} ({size(sample.num_bytes)}) in {sample.num_files:,} of "
+        f"{plural(len(inputs), 'file')}"
     )
     print(f"training on {drawn}", file=sys.stderr, flush=True)
     with _ctrl_c_ends_at_once():

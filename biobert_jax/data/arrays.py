@@ -28,6 +28,7 @@ from biobert_jax.corpus.text.tokenization import SpecialTokens
 from biobert_jax.data.order import MAX_STREAMS
 from biobert_jax.data.source import HASH_BYTES, Block, Stream, TrainingData
 from biobert_jax.errors import UserError
+from biobert_jax.units import plural
 
 MAX_BLOCK_ROWS = 4096
 # Of a data set with enough rows. Streams differ by one block in what they read in an epoch: it
@@ -70,7 +71,8 @@ class ArrayData(TrainingData):
             format=index.format,
             train=[piece for block in blocks for piece in split_block(block, size)],
             heldout=[Block(directory / part.name, part.rows) for part in heldout],
-            summary=f"{num_rows:,} rows of {index.format.max_seq_length} in {len(train)} part(s)",
+            summary=f"{plural(num_rows, 'row')} of {index.format.max_seq_length} in "
+            f"{plural(len(train), 'part')}",
             vocab_path=directory / index.tokenizer["file"],
             vocab_sha256=index.tokenizer["sha256"],
             special=SpecialTokens(**index.tokenizer["special"]),

@@ -18,6 +18,7 @@ from biobert_jax.data.source import Block
 from biobert_jax.data.tfrecords import RecordData, require_tensorflow
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
+from biobert_jax.units import plural
 
 # Records of each file that are looked at before training.
 NUM_CHECKED = 64
@@ -75,8 +76,8 @@ class BertFiles(RecordData):
             format=format,
             train=train_files,
             heldout=[files[path] for path in heldout_paths if path in files],
-            summary=f"{num_rows:,} rows of {format.max_seq_length} with up to "
-            f"{format.max_predictions} predictions in {len(train_files)} file(s)",
+            summary=f"{plural(num_rows, 'row')} of {format.max_seq_length} with up to "
+            f"{format.max_predictions} predictions in {plural(len(train_files), 'file')}",
             vocab_path=tokenizer.path,
             vocab_sha256=file_sha256(tokenizer.path),
             special=tokenizer.special,

@@ -13,6 +13,7 @@ from biobert_jax.corpus.dataset.records import parse_rows
 from biobert_jax.corpus.text.tokenization import SpecialTokens
 from biobert_jax.data.source import HASH_BYTES, Block, Stream, TrainingData
 from biobert_jax.errors import UserError
+from biobert_jax.units import plural
 
 # Threads of a reader. They are its own: TensorFlow's pool takes every core, and the cores are also
 # wanted for dispatching steps and, on a CPU, for the steps themselves.
@@ -87,7 +88,7 @@ class PreparedData(RecordData):
             format=self.manifest.format,
             train=self._blocks(directory, "train"),
             heldout=self._blocks(directory, "heldout"),
-            summary=f"{self.manifest.num_rows:,} rows of {self.manifest.max_seq_length} "
+            summary=f"{plural(self.manifest.num_rows, 'row')} of {self.manifest.max_seq_length} "
             f"at fill {self.manifest.fill:.1%}",
             vocab_path=directory / tokenizer["file"],
             vocab_sha256=tokenizer["sha256"],

@@ -113,7 +113,7 @@ def test_ctrl_c_says_what_it_leaves(predict, notes, monkeypatch):
     monkeypatch.setattr(_FirstLetter, "tag", interrupted)
     code, _, err = predict("--input", f"{notes}/a.txt", "--output", notes / "out.jsonl")
     assert code == 130
-    assert err.splitlines()[-1] == f"interrupted after 1 documents: {notes}/out.jsonl: not written"
+    assert err.splitlines()[-1] == f"interrupted after 1 document: {notes}/out.jsonl: not written"
     assert not (notes / "out.jsonl").exists()
 
 

@@ -31,9 +31,14 @@ def test_a_line_an_interval_and_one_at_the_end(clock, capsys):
 
 def test_no_time_has_no_rate(clock, capsys):
     with StageProgress() as progress:
+        progress("count", 120, 120)
         progress("read", 20_000, 20_000)
         progress("pack", 3, 3)
-    assert lines(capsys) == ["read: 0.0 of 0.0 MB", "pack: 3 of 3 documents"]
+    assert lines(capsys) == [
+        "count: 120 of 120 bytes",
+        "read: 20.0 of 20.0 kB",
+        "pack: 3 of 3 documents",
+    ]
 
 
 def test_a_brief_one_speaks_of_long_stages_alone(clock, capsys):

@@ -97,12 +97,14 @@ def test_a_dry_run_says_what_the_run_takes_and_writes_nothing(corpus, capsys):
     assert cli.main([*command, "--workers", "2"]) == 0
     out = capsys.readouterr().out
     for pattern in (
-        r"input: 2 files, [\d.]+ kB, in 1 tasks",
+        r"input: 2 files, [\d.]+ kB, in 1 task\n",
         r"about 600 documents, 105,000 tokens, \d+ rows",
         r"disk: about [\d.]+ [kM]B for the data set, [\d.]+ [kM]B while",
         r"time: about \d+ s with 2 workers, by .* nothing is written",
     ):
         assert re.search(pattern, out), (pattern, out)
+    assert cli.main([*command, "--workers", "1"]) == 0
+    assert "with 1 worker, by" in capsys.readouterr().out
     assert sorted(corpus.rglob("*")) == before
 
 
