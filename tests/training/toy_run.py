@@ -70,8 +70,12 @@ def run(args: argparse.Namespace) -> None:
 
     def update(state, batch):
         total = batch["input_ids"].sum()
-        noise = jax.random.normal(jax.random.fold_in(jax.random.key(0), state.step), matrix.shape)
-        params = {"matrix": 0.9 * state.params["matrix"] + noise + total.astype(jnp.float32)}
+        key = jax.random.fold_in(jax.random.key(0), state.step)
+        noise = jax.random.randint(key, matrix.shape, 0, 1000).astype(jnp.float32)
+        # Whole numbers below 2^24: exact however a compiler fuses them for one process or two. What
+        # went wrong at a step stays in them, since 3 has an inverse modulo 2^15.
+        before = jnp.mod(3 * state.params["matrix"], 2**15)
+        params = {"matrix": before + noise + total.astype(jnp.float32)}
         new = TrainState(
             state.step + 1, params, {"sum": state.opt_state["sum"] + total}, zero, zero
         )
