@@ -20,8 +20,10 @@ PRESETS = {
     "bc5cdr_chem": {"data": {**BIOBERT_FILES, "entity_type": "Chemical"}},
     "bc2gm": {"data": {**BIOBERT_FILES, "entity_type": "Gene"}},
     "quickstart": {
-        "optimizer": {"learning_rate": 5e-4},
-        "train": {"num_epochs": 20.0},
+        "data": {"max_seq_length": 64, "batch_size": 16},
+        # Embeddings and the lower layer change less than what is new.
+        "optimizer": {"learning_rate": 2e-3, "layer_decay": 0.7},
+        "train": {"num_epochs": 4.0, "eval_every": 100},
     },
 }
 

@@ -13,7 +13,7 @@ from tests.end_to_end.conftest import ROOT, SHRUNK, prepare_command
 
 # Phases have batch sizes of their own; what is not in the pod's config of the shrunk quickstart's.
 OVERRIDES = [
-    *(option for option in SHRUNK if "batch_size" not in option and "warmup" not in option),
+    *(option for option in SHRUNK if "batch_size" not in option and "optimizer" not in option),
     "--config.model.num_hidden_layers=1",
     "--config.model.dtype=float32",
     "--config.train.gradient_dtype=float32",

@@ -18,7 +18,7 @@ from tests.end_to_end.conftest import ner_command
 
 def test_what_finetuning_writes(tagger, corpus, tmp_path, capsys):
     scores = json.loads((tagger / "scores.json").read_text())
-    assert scores["sentences"] == 120 and 0 <= scores["test"]["f1"] <= 1
+    assert scores["sentences"] == 400 and 0 <= scores["test"]["f1"] <= 1
     card = (tagger / "README.md").read_text()
     assert f"{scores['test']['f1']:.4f}" in card and "conlleval" in card
     assert cli.main(["evaluate", "--predictions", str(tagger / "predictions.conll")]) == 0
