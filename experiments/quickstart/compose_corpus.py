@@ -5,7 +5,8 @@
 Sentence frames (frames.txt) are filled with disease and drug names that belong together
 (topics.txt) and with ordinary words that are no names (words.txt), and written as PubMed XML
 without labels and as tagged sentences. Names are dealt to the splits first: those of devel and test
-occur in the abstracts, unlabelled, but in no training sentence. Every run gives the same bytes.
+occur in the abstracts, unlabelled, but in no training sentence; they are made of words and endings
+that names in training have. Every run gives the same bytes.
 """
 
 import json
@@ -24,8 +25,9 @@ CORPUS = HERE.parents[1] / "biobert_jax" / "quickstart" / "corpus"
 SEED, FIRST_PMID = 2021, 90000001
 ABSTRACTS = 840
 SENTENCES = {"train": 5000, "devel": 300, "test": 400}
-# Shares of the names that devel and test have for themselves.
-NAME_SHARES = {"devel": 0.08, "test": 0.15}
+KINDS = ("diseases", "drugs")
+# Shares of a topic's names that test and devel have for themselves, where so many are learnable.
+NAME_SHARES = {"test": 0.15, "devel": 0.1}
 # Kinds of tagged sentences: research or clinical, with names or without.
 MIXTURE = {"research": 0.34, "clinical": 0.36, "research, no name": 0.11, "clinical, no name": 0.19}
 CLAUSES = 0.22  # of the sentences, that get a clause before them; as many get one after them
@@ -122,39 +124,72 @@ def read_frames() -> Frames:
     return frames
 
 
-def deal(items: list[str], shares: dict[str, float], rng: random.Random) -> dict[str, list[str]]:
-    """Deal items to train, devel and test: no item to two of them; a star means test."""
-    starred = [item[1:] for item in items if item.startswith("*")]
-    free = rng.sample(
-        [item for item in items if not item.startswith("*")], len(items) - len(starred)
-    )
-    wanted = {split: round(share * len(items)) for split, share in shares.items()}
-    wanted["test"] = max(0, wanted["test"] - len(starred))
-    hands = {}
-    for split, count in wanted.items():
-        hands[split], free = free[:count], free[count:]
-    return {"train": free, "devel": hands["devel"], "test": hands["test"] + starred}
+def is_learnable(name: str, others: list[str]) -> bool:
+    """Whether a name is made as others are, so that who knows those can tell what it is.
+
+    Its last word is that of two others, or ends as those of three; its other words are in others.
+    """
+    *modifiers, head = split_name(name)
+    words = Counter(word for other in others for word in set(split_name(other)))
+    endings = Counter(split_name(other)[-1][-4:] for other in others)
+    known_head = words[head] > 1 or endings[head[-4:]] > 2
+    return known_head and all(words[word] for word in modifiers)
+
+
+def split_name(name: str) -> list[str]:
+    """Return the words of a name in lower case."""
+    return re.split("[ -]", name.lower())
+
+
+def hold_out(pools: list[list[str]], rng: random.Random) -> dict[str, set[str]]:
+    """Choose names for devel and test; the others, which are for train, make them learnable.
+
+    A star before a name keeps it for test. The pools are those of the topics: each gives its share.
+    """
+    rest = [name.lstrip("*") for pool in pools for name in pool]
+    held = {"test": {name[1:] for pool in pools for name in pool if name[0] == "*"}, "devel": set()}
+    rest = [name for name in rest if name not in held["test"]]
+    for pool in pools:
+        names = rng.sample([name for name in pool if name in rest], len(set(pool) & set(rest)))
+        for split, share in NAME_SHARES.items():
+            missing = round(share * len(pool)) - len(held[split] & {n.lstrip("*") for n in pool})
+            for name in names[:] if missing > 0 else []:
+                left = [other for other in rest if other != name]
+                if all(is_learnable(n, left) for n in {name, *held["test"], *held["devel"]}):
+                    names.remove(name)
+                    rest = left
+                    held[split].add(name)
+                    missing -= 1
+                if missing == 0:
+                    break
+    return held
 
 
 def make_splits(rng: random.Random) -> dict[str, Split]:
     """Deal the names to train, devel and test; frames and ordinary words are for all."""
-    frames, words = read_frames(), read_words()
+    frames, words, topics = read_frames(), read_words(), read_topics()
     splits = {s: Split([], frames, words, INVENTED if s == "train" else 0.0) for s in SENTENCES}
-    for topic in read_topics():
-        diseases, drugs = (deal(n, NAME_SHARES, rng) for n in (topic.diseases, topic.drugs))
+    held = {kind: hold_out([getattr(t, kind) for t in topics], rng) for kind in KINDS}
+    for topic in topics:
         for name, split in splits.items():
-            split.topics.append(topic._replace(diseases=diseases[name], drugs=drugs[name]))
+            dealt = {}
+            for kind in KINDS:
+                owner = {n: s for s, names in held[kind].items() for n in names}
+                names = [n.lstrip("*") for n in getattr(topic, kind)]
+                dealt[kind] = [n for n in names if owner.get(n, "train") == name]
+            # A study needs two of each.
+            if all(len(names) > 1 for names in dealt.values()):
+                split.topics.append(topic._replace(**dealt))
     return splits
 
 
-def raw_text(splits: dict[str, Split]) -> Split:
+def raw_text(train: Split) -> Split:
     """Return what abstracts are made of: the names of all splits."""
-    topics = []
-    for parts in zip(*(split.topics for split in splits.values()), strict=True):
-        diseases = [name for topic in parts for name in topic.diseases]
-        drugs = [name for topic in parts for name in topic.drugs]
-        topics.append(parts[0]._replace(diseases=diseases, drugs=drugs))
-    return Split(topics, splits["train"].frames, splits["train"].words, 0.0)
+    topics = [
+        topic._replace(**{kind: [n.lstrip("*") for n in getattr(topic, kind)] for kind in KINDS})
+        for topic in read_topics()
+    ]
+    return Split(topics, train.frames, train.words, 0.0)
 
 
 def read_abbreviations(topics: list[Topic]) -> dict[str, str]:
@@ -347,7 +382,7 @@ def main(folder: Path = CORPUS) -> None:
     """Write ``abstracts.xml``, the three TSV files and ``notes.jsonl`` into ``folder``."""
     rng, shorts = random.Random(SEED), read_abbreviations(read_topics())
     splits = make_splits(rng)
-    raw = raw_text(splits)
+    raw = raw_text(splits["train"])
     count = ABSTRACTS + len(TITLE_ALONE)
     articles = [compose_article(i, raw, shorts, rng) for i in range(count)]
     tagged = compose_tagged(splits, shorts, rng)
