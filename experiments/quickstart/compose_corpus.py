@@ -90,6 +90,7 @@ class Split(NamedTuple):
     frames: Frames
     words: Words
     invented: float  # share of names that are made up
+    real: frozenset[tuple[str, ...]]  # words of all names of all splits; none made up holds one
 
 
 def read_lines(name: str) -> list[str]:
@@ -124,16 +125,22 @@ def read_frames() -> Frames:
     return frames
 
 
-def is_learnable(name: str, others: list[str]) -> bool:
-    """Whether a name is made as others are, so that who knows those can tell what it is.
+def are_learnable(names: set[str], others: list[str], holders: dict[str, set[str]]) -> bool:
+    """Whether each name is made as others are, so that who knows those can tell what it is.
 
     Its last word is that of two others, or ends as those of three; its other words are in others.
+    None of them holds it as a whole; ``holders`` has the names that do.
     """
-    *modifiers, head = split_name(name)
-    words = Counter(word for other in others for word in set(split_name(other)))
-    endings = Counter(split_name(other)[-1][-4:] for other in others)
-    known_head = words[head] > 1 or endings[head[-4:]] > 2
-    return known_head and all(words[word] for word in modifiers)
+    split = [split_name(other) for other in others]
+    words = Counter(word for parts in split for word in set(parts))
+    endings = Counter(parts[-1][-4:] for parts in split)
+    for name in names:
+        *modifiers, head = split_name(name)
+        if words[head] < 2 and endings[head[-4:]] < 3 or not all(words[m] for m in modifiers):
+            return False
+        if not holders[name].isdisjoint(others):
+            return False
+    return True
 
 
 def split_name(name: str) -> list[str]:
@@ -147,6 +154,14 @@ def hold_out(pools: list[list[str]], rng: random.Random) -> dict[str, set[str]]:
     A star before a name keeps it for test. The pools are those of the topics: each gives its share.
     """
     rest = [name.lstrip("*") for pool in pools for name in pool]
+    holders = {
+        name: {
+            other
+            for other in rest
+            if other != name and re.search(rf"\b{re.escape(name)}\b", other, re.IGNORECASE)
+        }
+        for name in rest
+    }
     held = {"test": {name[1:] for pool in pools for name in pool if name[0] == "*"}, "devel": set()}
     rest = [name for name in rest if name not in held["test"]]
     for pool in pools:
@@ -155,7 +170,7 @@ def hold_out(pools: list[list[str]], rng: random.Random) -> dict[str, set[str]]:
             missing = round(share * len(pool)) - len(held[split] & {n.lstrip("*") for n in pool})
             for name in names[:] if missing > 0 else []:
                 left = [other for other in rest if other != name]
-                if all(is_learnable(n, left) for n in {name, *held["test"], *held["devel"]}):
+                if are_learnable({name, *held["test"], *held["devel"]}, left, holders):
                     names.remove(name)
                     rest = left
                     held[split].add(name)
@@ -168,7 +183,11 @@ def hold_out(pools: list[list[str]], rng: random.Random) -> dict[str, set[str]]:
 def make_splits(rng: random.Random) -> dict[str, Split]:
     """Deal the names to train, devel and test; frames and ordinary words are for all."""
     frames, words, topics = read_frames(), read_words(), read_topics()
-    splits = {s: Split([], frames, words, INVENTED if s == "train" else 0.0) for s in SENTENCES}
+    names = (name for topic in topics for kind in KINDS for name in getattr(topic, kind))
+    real = frozenset(tuple(split_name(name.lstrip("*"))) for name in names)
+    splits = {
+        s: Split([], frames, words, INVENTED if s == "train" else 0.0, real) for s in SENTENCES
+    }
     held = {kind: hold_out([getattr(t, kind) for t in topics], rng) for kind in KINDS}
     for topic in topics:
         for name, split in splits.items():
@@ -189,7 +208,7 @@ def raw_text(train: Split) -> Split:
         topic._replace(**{kind: [n.lstrip("*") for n in getattr(topic, kind)] for kind in KINDS})
         for topic in read_topics()
     ]
-    return Split(topics, train.frames, train.words, 0.0)
+    return train._replace(topics=topics, invented=0.0)
 
 
 def read_abbreviations(topics: list[Topic]) -> dict[str, str]:
@@ -212,8 +231,10 @@ def draw_study(split: Split, number: int, rng: random.Random) -> dict[str, str]:
     for kind, pool in (("D", topic.diseases), ("G", topic.drugs)):
         first = pool[(turn + turn // len(pool) * (kind == "G")) % len(pool)]
         rest = rng.sample([name for name in pool if name != first], len(pool) - 1)
-        invent = invent_disease if kind == "D" else invent_drug
-        first, *rest = [invent(rng) if rng.random() < split.invented else n for n in (first, *rest)]
+        first, *rest = [
+            invent(kind, split.real, rng) if rng.random() < split.invented else n
+            for n in (first, *rest)
+        ]
         # A name stands between control characters that say its kind, until it is written.
         marked = [f"\x01{kind}{name}\x02" for name in [first, *rest]]
         slots |= {kind: marked[0], f"{kind}2": marked[1]}
@@ -227,6 +248,16 @@ def draw_study(split: Split, number: int, rng: random.Random) -> dict[str, str]:
     ends = {"n": (240, 980), "cen": (7, 28), "mo": (14, 60), "age": (31, 89)}
     ends |= {"yr1": (1998, 2009), "yr2": (2010, 2024)}
     return slots | {key: str(rng.randint(*pair)) for key, pair in ends.items()}
+
+
+def invent(kind: str, real: frozenset[tuple[str, ...]], rng: random.Random) -> str:
+    """Return a made-up name of a disease (D) or drug (G) that holds no real one."""
+    while True:
+        name = (invent_disease if kind == "D" else invent_drug)(rng)
+        words = split_name(name)
+        places = range(len(words) + 1)
+        if not any(tuple(words[i:j]) in real for i in places for j in places if i < j):
+            return name
 
 
 def draw_words(split: Split, rng: random.Random) -> dict[str, str]:

@@ -112,9 +112,9 @@ def test_names_of_the_notes_are_held_out(composer, composed):
         for name in topic.diseases + topic.drugs
         if name.startswith("*")
     }
-    held_out = {n for topic in composed["test"].topics for n in topic.diseases + topic.drugs}
+    trained = {n for topic in composed["train"].topics for n in topic.diseases + topic.drugs}
     text = " ".join((CORPUS / "notes.txt").read_text(encoding="utf-8").split()).lower()
-    assert len(stars) >= 20 and stars <= held_out
+    assert len(stars) >= 15 and stars.isdisjoint(trained)
     assert all(name.lower() in text for name in stars)
 
 
