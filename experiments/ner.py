@@ -23,7 +23,7 @@ PRESETS = {
         "data": {"max_seq_length": 64, "batch_size": 16},
         # Embeddings and the lower layer change less than what is new.
         "optimizer": {"learning_rate": 2e-3, "layer_decay": 0.7},
-        "train": {"num_epochs": 4.0, "eval_every": 100},
+        "train": {"num_epochs": 5.0, "eval_every": 200},
     },
 }
 

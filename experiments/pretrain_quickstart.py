@@ -35,5 +35,5 @@ def get_config() -> ConfigDict:
     config.optimizer = ConfigDict(
         {"name": "muon", "learning_rate": 3e-3, "muon_learning_rate": 1e-2, "warmup_steps": 40}
     )
-    config.train = ConfigDict({"num_steps": 1600, "eval_every": 200, "checkpoint_every": 800})
+    config.train = ConfigDict({"num_steps": 2400, "eval_every": 400, "checkpoint_every": 1200})
     return config

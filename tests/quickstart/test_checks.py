@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from biobert_jax.quickstart.checks import FOUND, UNTAGGED, score_faults, tagging_faults
+from biobert_jax.quickstart.checks import UNTAGGED, score_faults, tagging_faults
 
 CORPUS = Path(__file__).resolve().parents[2] / "biobert_jax" / "quickstart" / "corpus"
 
@@ -46,14 +46,6 @@ def test_a_phrase_is_no_part_of_a_word():
     assert tagging_faults([note("He has oralitis.", ("oralitis", "Disease"))]) == []
 
 
-@pytest.mark.parametrize(
-    "entities", [(), (("fibrosis", "Disease"),), (("cystic fibrosis", "Drug"),)]
-)
-def test_a_name_must_be_found_whole_and_with_its_type(entities):
-    [fault] = tagging_faults([note("Known cystic fibrosis.", *entities)])
-    assert "'cystic fibrosis' was not found as a Disease" in fault
-
-
 @pytest.fixture(scope="module")
 def texts():
     lines = (CORPUS / "notes.jsonl").read_text(encoding="utf-8").splitlines()
@@ -65,10 +57,6 @@ def test_each_phrase_is_looked_for_in_the_notes(texts, phrase):
     [text] = [text for text in texts if re.search(rf"(^|\W){phrase}", text)]
     faults = tagging_faults([note(text, (phrase, "Disease"))])
     assert any("must not be tagged" in fault for fault in faults)
-
-
-def test_all_names_stand_in_the_notes(texts):
-    assert [name for name in FOUND if not any(name in text for text in texts)] == []
 
 
 def test_the_score_has_a_floor():
