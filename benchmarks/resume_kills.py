@@ -93,8 +93,9 @@ def disturb(
             sent = time.monotonic()
             process.send_signal(number)
             _, errors = process.communicate()
-            if number == signal.SIGTERM and process.returncode == 0:
-                pass  # it came when the last step was done
+            is_over = newest_checkpoint(workdir) == args.steps
+            if number == signal.SIGTERM and is_over and process.returncode in (0, -number):
+                pass  # it came when the last step was done, or the run and its handlers had ended
             elif number == signal.SIGTERM:
                 took, lost = time.monotonic() - sent, at_step - newest_checkpoint(workdir)
                 worst_time, worst_loss = max(worst_time, took), max(worst_loss, lost)
