@@ -137,7 +137,10 @@ def run(args: argparse.Namespace) -> int:
     write_bytes_atomically(output, content)
 
     cased = "cased" if tokenizer.cased else "uncased"
-    print(f"{output}: {tokenizer.vocab_size:,} tokens, {cased}")
+    fewer = (
+        "" if tokenizer.vocab_size >= args.size else f" ({args.size:,} asked: no more in the text)"
+    )
+    print(f"{output}: {tokenizer.vocab_size:,} tokens, {cased}{fewer}")
     if fits:
         held_out_mb = sum(map(len, sample.held_out)) / 1e6
         print(f"on {len(sample.held_out):,} held-out documents ({held_out_mb:,.3f} MB):")
