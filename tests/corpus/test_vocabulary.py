@@ -230,12 +230,16 @@ def test_the_fit_is_counted_by_occurrence(tmp_path):
     assert fit.words_covered == 0.5
 
 
+def test_fewer_tokens_than_asked_for_are_explained(tmp_path, capsys):
+    source = ["--input", write_corpus(tmp_path / "a.jsonl", 300), "--format", "jsonl"]
+    assert run(*source, "--size", 9000, "--output", tmp_path / "a.txt") == 0
+    assert ", cased (9,000 asked: no more in the text)" in capsys.readouterr().out
+
+
 def test_the_verb_prints_a_table_and_writes_a_report(tmp_path, capsys):
     source = ["--input", write_corpus(tmp_path / "a.jsonl", 300), "--format", "jsonl"]
     assert run(*source, "--size", 300, "--held_out", 0.1, "--output", tmp_path / "a.txt") == 0
     assert "a.txt: 300 tokens, cased\n" in capsys.readouterr().out
-    assert run(*source, "--size", 9000, "--held_out", 0.1, "--output", tmp_path / "c.txt") == 0
-    assert ", cased (9,000 asked: no more in the text)" in capsys.readouterr().out
     more = ["--kind", "sentencepiece", "--compare", tmp_path / "a.txt", "--held_out", 0.1]
     assert run(*source, "--size", 200, *more, "--output", tmp_path / "b.model") == 0
     out = capsys.readouterr().out.splitlines()
