@@ -53,6 +53,7 @@ def test_every_command_shown_is_one(command, monkeypatch):
         verb.refuse_unknown_options(words[2 : words.index("--") if "--" in words else None])
         return
     args = cli.parse(words[1:])
+    assert args.verb == words[1]
     if getattr(args, "workdir", None) or args.verb == "compile":
         load_config(args, NerConfig if args.verb == "finetune" else PretrainConfig)
 

@@ -20,7 +20,7 @@ UNTAGGED = (
     "day five",
     "oral",
     "the clinic in Orléans",
-    "worker’s gloves",
+    "her gloves",
     "“unbearable at night”",
     "Inhaled",
     "25 µg",
