@@ -94,9 +94,10 @@ def disturb(
             process.send_signal(number)
             _, errors = process.communicate()
             is_over = newest_checkpoint(workdir) == args.steps
-            if number == signal.SIGTERM and is_over and process.returncode in (0, -number):
-                pass  # it came when the last step was done, or the run and its handlers had ended
-            elif number == signal.SIGTERM:
+            if number == signal.SIGKILL:
+                moments.append(moment_of(workdir))
+            elif not (is_over and process.returncode in (0, -number)):
+                # Else it came when the last step was done, or the run and its handlers had ended.
                 took, lost = time.monotonic() - sent, at_step - newest_checkpoint(workdir)
                 worst_time, worst_loss = max(worst_time, took), max(worst_loss, lost)
                 if process.returncode != 143 or took > TERM_SECONDS or lost > TERM_STEPS:
@@ -104,8 +105,6 @@ def disturb(
                         f"exit code {process.returncode}, {took:.1f} s, {lost} steps: {errors}"
                     )
                 moments.append("training")
-            else:
-                moments.append(moment_of(workdir))
             print(f"{signal.Signals(number).name} {len(moments)} at step {at_step}", flush=True)
             continue
         _, errors = process.communicate()

@@ -65,6 +65,23 @@ def test_links_lead_to_files(page):
     assert not missing
 
 
+def test_each_folder_imports_only_from_those_above_it():
+    [layout] = re.findall(r"^biobert_jax/\n((?:  \w+/.*\n)+)", PAGES[0].read_text(), re.MULTILINE)
+    folders = re.findall(r"^  (\w+)/", layout, re.MULTILINE)
+    package = ROOT / "biobert_jax"
+    assert sorted(folders) == sorted(path.parent.name for path in package.glob("*/__init__.py"))
+    upward = []
+    for path in package.glob("*/**/*.py"):
+        own = folders.index(path.relative_to(package).parts[0])
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in [name.split(".")[1] for name in names if name.startswith("biobert_jax.")]:
+                if name in folders and folders.index(name) > own:
+                    upward.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert upward == []
+
+
 def test_the_examples_are_found():
     assert len(list(cases())) > 40
     assert {name for page in PAGES for name in _verbs(page)} == set(cli.VERBS)
