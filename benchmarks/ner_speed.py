@@ -23,9 +23,9 @@ from biobert_jax.checkpoints.load import load_checkpoint
 from biobert_jax.config import MeshConfig, OptimizerConfig
 from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.data.order import row_order
-from biobert_jax.tasks.ner_features import encode_words, pack_sentences
-from biobert_jax.tasks.ner_files import read_sentences
-from biobert_jax.tasks.ner_model import label_inputs, label_losses, tagger_of
+from biobert_jax.tasks.forward import model_of, task_inputs, task_losses
+from biobert_jax.tasks.ner import TASK
+from biobert_jax.tasks.task import Setting
 from biobert_jax.training.initial import initial_state
 from biobert_jax.training.optimizer import make_optimizer
 from biobert_jax.training.schedule import learning_rate
@@ -37,20 +37,20 @@ ROWS, LENGTH = 8, 128
 
 def ours(model: str, data: Path):
     """Yields (real tokens, sentences, seconds) a step."""
-    sentences = read_sentences(data / "train.tsv")
+    options = {"entity_type": "entity", "format": ""}
+    sentences = TASK.read(data / "train.tsv", options)
     checkpoint = load_checkpoint(model)
     tokenizer = load_tokenizer(checkpoint.vocab)
-    words = encode_words(tokenizer, [s.words for s in sentences])
-    rows = pack_sentences(words, LENGTH, tokenizer.special, seed=0)
-    labels = rows.label_array(["OBI".index(x[0]) for s in sentences for x in s.labels])
-    graph, create_params = tagger_of(checkpoint.model, 3, 0)
+    setting = Setting(TASK.labels(sentences, options), options, tokenizer, LENGTH)
+    rows = TASK.encode(sentences, setting, 0).arrays(with_targets=True)
+    graph, create_params = model_of(TASK, checkpoint.model, setting, 0)
     mesh = make_mesh(MeshConfig())
     config = OptimizerConfig(name="adamw", learning_rate=1e-4, eps=1e-8)
     optimizer = make_optimizer(config, 600)
     state, _ = initial_state(create_params, checkpoint, optimizer, mesh)
     step = make_train_step(
-        label_inputs,
-        functools.partial(label_losses, graph),
+        task_inputs,
+        functools.partial(task_losses, TASK, setting, graph),
         optimizer,
         learning_rate(config, 600),
         mesh,
@@ -60,12 +60,8 @@ def ours(model: str, data: Path):
     number = 0
     while True:
         began = time.perf_counter()
-        chosen = row_order(len(rows.input_ids), ROWS, 0, number)
-        batch = {
-            "input_ids": rows.input_ids[chosen],
-            "sequence_ids": rows.sequence_ids[chosen],
-            "labels": labels[chosen],
-        }
+        chosen = row_order(len(rows["input_ids"]), ROWS, 0, number)
+        batch = {name: array[chosen] for name, array in rows.items()}
         state, metrics = step(state, device_batch(mesh, batch))
         jax.block_until_ready(metrics)
         real = int(np.count_nonzero(batch["sequence_ids"]))

@@ -261,21 +261,50 @@ class PretrainConfig:
             )
 
 
-@dataclass(frozen=True)
-class NerDataConfig:
-    """Tagged sentences: files of `token<TAB>label` lines, and how they are packed."""
+# Kinds of `data.kind`: classes that exclude each other, any number of classes, a number.
+TEXT_KINDS = ("single", "multi_label", "regression")
+AVERAGES = ("micro", "macro", "binary")
+MARKERS = ("none", "anonymize", "tags")
+POOLING = ("cls", "markers")
 
-    dir: str = ""  # the folder of the tagged files
+
+@dataclass(frozen=True)
+class FinetuneDataConfig:
+    """Annotated examples, and how they are packed. Keys after batch_size are single tasks' own:
+    `biobert config` and each task's module say which; another task refuses them.
+    """
+
+    dir: str = ""  # the folder of the files
+    format: str = ""  # of the files; "": by their names and what is in them
     train: tuple[str, ...] = ("train.tsv",)  # files of dir to train on
-    test: str = "test.tsv"  # scored at the end
+    test: str = "test.tsv"  # scored at the end; "": nothing is
     eval: str = ""  # scored at every train.eval_every steps; "": only the end is scored
-    entity_type: str = "entity"  # what labels without a type (B, I) mark, such as Disease
-    max_seq_length: int = 128  # positions a packed row; longer sentences are cut into windows
+    max_seq_length: int = 128  # positions a packed row; longer texts are cut into windows
     batch_size: int = 8  # packed rows over all devices
+    entity_type: str = "entity"  # ner: what labels without a type (B, I) mark, such as Disease
+    kind: str = "single"  # classification: single, multi_label or regression
+    labels: tuple[str, ...] = ()  # classification: in the outputs' order; (): those of the files
+    excluded_labels: tuple[str, ...] = ()  # classification: left out of micro averages
+    positive_label: str = ""  # classification: whose F1 counts where average is binary
+    average: str = "micro"  # classification: micro, macro or binary: of the score that counts
+    class_weights: str = "none"  # classification: none, or balanced: rare classes weigh more
+    markers: str = "none"  # classification: none, anonymize (@TYPE$) or tags around mentions
+    pooling: str = "cls"  # classification: what is classified: [CLS], or the markers' vectors
+    stride: int = 128  # qa: pieces from the start of a window to that of the next
+    max_query_length: int = 64  # qa: pieces of a question; longer ones are cut
+    max_answer_length: int = 30  # qa: pieces of an answer
+    n_best: int = 20  # qa: answers kept a question
+    no_answer: bool = False  # qa: a passage may hold no answer (SQuAD 2.0)
 
     def __post_init__(self):
-        _local("data.dir", self.dir)
-        _positive("data.batch_size", self.batch_size)
+        _local("data.dir", self.dir.removeprefix("tfds:"))
+        for name in ("batch_size", "stride", "max_query_length", "max_answer_length", "n_best"):
+            _positive(f"data.{name}", getattr(self, name))
+        _one_of("data.kind", self.kind, TEXT_KINDS)
+        _one_of("data.average", self.average, AVERAGES)
+        _one_of("data.class_weights", self.class_weights, ("none", "balanced"))
+        _one_of("data.markers", self.markers, MARKERS)
+        _one_of("data.pooling", self.pooling, POOLING)
         if self.entity_type.split() != [self.entity_type]:
             raise UserError(
                 f"data.entity_type is {self.entity_type!r}: give one word, such as Disease"
@@ -287,7 +316,7 @@ class NerDataConfig:
 
 
 @dataclass(frozen=True)
-class NerModelConfig:
+class FinetuneModelConfig:
     """What a fine-tuning run sets of the model; its size comes from the checkpoint."""
 
     hidden_dropout_prob: float = 0.1  # dropout of embeddings and of each layer's two outputs
@@ -301,7 +330,7 @@ class NerModelConfig:
 
 
 @dataclass(frozen=True)
-class NerTrainConfig:
+class FinetuneTrainConfig:
     """As TrainConfig, with the length in epochs: `num_steps` 0 means `num_epochs`."""
 
     num_epochs: float = 3.0  # passes over the training data
@@ -325,22 +354,22 @@ class NerTrainConfig:
 
 
 @dataclass(frozen=True)
-class NerConfig:
-    """A fine-tuning run for named entity recognition."""
+class FinetuneConfig:
+    """A fine-tuning run: of a task on annotated data, from a checkpoint."""
 
-    task: str = "ner"  # what is fine-tuned
+    task: str = "ner"  # what is fine-tuned: ner, classification or qa
     seed: int = 0  # of new weights, masks, dropout and the order of rows
     init: str = ""  # the checkpoint to fine-tune: Orbax, workdir or Hugging Face folder
-    data: NerDataConfig = field(default_factory=NerDataConfig)
-    model: NerModelConfig = field(default_factory=NerModelConfig)
+    reinitialize_head: bool = False  # go on from another task's checkpoint, with a new head
+    data: FinetuneDataConfig = field(default_factory=FinetuneDataConfig)
+    model: FinetuneModelConfig = field(default_factory=FinetuneModelConfig)
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(name="adamw", warmup_fraction=0.1, eps=1e-8)
     )
-    train: NerTrainConfig = field(default_factory=NerTrainConfig)
+    train: FinetuneTrainConfig = field(default_factory=FinetuneTrainConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
 
     def __post_init__(self):
-        _one_of("task", self.task, ("ner",))
         _local("init", self.init)
         _seed(self.seed)
         _gradient_dtype(self.train.gradient_dtype, self.model.dtype)

@@ -12,7 +12,7 @@ import pytest
 
 from biobert_jax import cli
 from biobert_jax.commands.config_file import experiments, load_config
-from biobert_jax.config import NerConfig, PretrainConfig
+from biobert_jax.config import FinetuneConfig, PretrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -55,7 +55,7 @@ def test_every_command_shown_is_one(command, monkeypatch):
     args = cli.parse(words[1:])
     assert args.verb == words[1]
     if getattr(args, "workdir", None) or args.verb == "compile":
-        load_config(args, NerConfig if args.verb == "finetune" else PretrainConfig)
+        load_config(args, FinetuneConfig if args.verb == "finetune" else PretrainConfig)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

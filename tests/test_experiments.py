@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from biobert_jax.commands.config_file import load_config
-from biobert_jax.config import NerConfig, PretrainConfig
+from biobert_jax.config import FinetuneConfig, PretrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))
@@ -49,4 +49,4 @@ def test_every_preset_of_the_tagger_is_valid():
     presets = runpy.run_path(str(path))["PRESETS"]
     assert len(presets) > 3
     for preset in ["", *presets]:
-        assert load(path, NerConfig, preset).task == "ner"
+        assert load(path, FinetuneConfig, preset).task == "ner"

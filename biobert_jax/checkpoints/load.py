@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ class Checkpoint:
     Attributes:
       path: where it was found (the step's folder, for a workdir).
       format: "orbax" or "hf".
-      kind: "pretraining", "ner" or "encoder" (a bare encoder).
+      kind: "pretraining", "encoder" (a bare encoder), or the name of its head's task.
       model: computed as by default: a kernel that training chose for its devices may not run here.
       params: nested dict of float32 NumPy arrays, paths as in the models.
       tokenizer: of its vocabulary, which has at most `model.vocab_size` tokens.
-      labels: a tagger's, in the order of its outputs, each with its type.
+      labels: what a task's outputs stand for, in their order; a tagger's each with its type.
+      options: what else the task's functions need to know.
       unexpected: parameters that were there and that no model of ours has.
     """
 
@@ -42,6 +43,7 @@ class Checkpoint:
     labels: tuple[str, ...] = ()
     max_seq_length: int = 512
     unexpected: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def vocab(self) -> Path:
@@ -166,8 +168,9 @@ def _load_orbax(path: Path) -> Checkpoint:
         replace(metadata.model, **computed),
         orbax.restore_params(path),
         load_tokenizer(path / metadata.vocab),
-        tuple(map(with_type, metadata.labels)),
+        tuple(map(with_type, metadata.labels)) if metadata.kind == "ner" else metadata.labels,
         metadata.max_seq_length,
+        options=metadata.options,
     )
 
 

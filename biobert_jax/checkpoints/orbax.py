@@ -56,12 +56,17 @@ _OVERHEAD_BYTES = 1 << 20
 logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 
+# Kinds of checkpoints without a task's head; the others are called by their tasks.
+PRETRAINING, ENCODER = "pretraining", "encoder"
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What a checkpoint is of: enough to use it without its config file.
 
-    `kind` is "pretraining", "ner" or "encoder"; `labels` are a tagger's, in the order of its
-    outputs; `vocab` is the vocabulary's file name in the checkpoint's folder, and `tokenizer` what
+    `kind` is "pretraining", "encoder" or a task's name; `labels` are what a task's outputs stand
+    for, in their order, and `options` what else its functions need to know (`tasks.task.Setting`);
+    `vocab` is the vocabulary's file name in the checkpoint's folder, and `tokenizer` what
     `TokenizerOptions` has of its use (the writers fill both in); `data` is a hash of what it was
     trained on, so that a run does not go on with other rows; `retention` is one of the three
     above.
@@ -76,13 +81,14 @@ class Metadata:
     data: str = ""
     retention: str = NORMAL
     tokenizer: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 _LABELS = json_fields.Kind(
     "a list of strings", lambda v: isinstance(v, list) and all(isinstance(x, str) for x in v)
 )
 _METADATA = {
-    "kind": json_fields.one_of("pretraining", "ner", "encoder"),
+    "kind": json_fields.WORD,
     "step": json_fields.COUNT,
     "model": json_fields.OBJECT,
     "vocab": json_fields.FILE_NAME,
@@ -377,6 +383,8 @@ def _parse_manifest(path: Path) -> tuple[Metadata, dict[str, str]]:
             raise ValueError("files has a name that leads out of the folder")
         values["model"] = ModelConfig(**values["model"])
         values["labels"] = tuple(values["labels"])
+        if not isinstance(values.get("options", {}), dict):
+            raise ValueError("options: an object was expected")
         if values.get("tokenizer"):
             TokenizerOptions.from_dict(values["tokenizer"])
         return Metadata(**values), files

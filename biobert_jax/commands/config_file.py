@@ -13,14 +13,14 @@ from typing import Any, TypeVar
 
 import biobert_jax
 from biobert_jax.commands.parser import did_you_mean
-from biobert_jax.config import NerConfig, PretrainConfig
+from biobert_jax.config import FinetuneConfig, PretrainConfig
 from biobert_jax.config_parsing import apply_overrides, resolve
 from biobert_jax.errors import UserError
 
 T = TypeVar("T")
 
 # What an experiment fills, by the verb that runs it.
-VERBS = {"pretrain": PretrainConfig, "finetune": NerConfig}
+VERBS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}
 
 METAVAR = "FILE[:PRESET]"
 HELP = (
@@ -65,7 +65,7 @@ def _refuse_other_verbs(config: str, values: Any, cls: type) -> None:
 
 def experiment_class(config: str) -> type:
     """The dataclass that an experiment's values fill: by its `task`, else pre-training's."""
-    return NerConfig if "task" in read_values(config) else PretrainConfig
+    return FinetuneConfig if "task" in read_values(config) else PretrainConfig
 
 
 def read_values(config: str) -> Any:

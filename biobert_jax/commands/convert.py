@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
                     checkpoint.vocab.name,
                     checkpoint.labels,
                     checkpoint.max_seq_length,
+                    options=checkpoint.options,
                 )
                 orbax.write_checkpoint(folder, metadata, checkpoint.tokenizer, checkpoint.params)
     except OSError as error:

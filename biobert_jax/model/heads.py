@@ -1,4 +1,4 @@
-"""BERT's heads: pooler, masked LM, next sentence, token labels; and BERT with its two losses."""
+"""BERT's heads: pooler, masked LM, next sentence; labels of tokens, of sequences, and spans."""
 
 from typing import NamedTuple
 
@@ -111,9 +111,75 @@ class BertForTokenClassification(nnx.Module):
     ) -> Array:
         """Rows [B, L] to float32 logits [B, L, labels]; `seeds` of dropout, uint32 [B, 2]."""
         hidden = self.bert(input_ids, sequence_ids, seeds=seeds)
-        if seeds is not None:
-            hidden = dropout(hidden, self.dropout_rate, fold_in(seeds, -1))
-        return self.classifier(hidden).astype(jnp.float32)
+        return self.classifier(_drop(hidden, self.dropout_rate, seeds)).astype(jnp.float32)
+
+
+class BertForSequenceClassification(nnx.Module):
+    """BERT with a linear layer over each sequence: over its pooled [CLS], or over two markers.
+
+    [CLS] is upstream's (`run_classifier.py`). The vectors at the two entities' opening markers,
+    one after the other, are Baldini Soares et al.'s (2019, "entity start"); there is no pooler.
+    """
+
+    def __init__(
+        self, config: ModelConfig, num_labels: int, *, pooling: str = "cls", rngs: nnx.Rngs
+    ):
+        self.bert = Bert(config, rngs=rngs)
+        size = config.hidden_size
+        if pooling == "cls":
+            self.pooler = dense(config, size, size, rngs=rngs)
+        self.classifier = dense(
+            config, size if pooling == "cls" else 2 * size, num_labels, rngs=rngs
+        )
+        self.pooling = pooling
+        self.dropout_rate = config.hidden_dropout_prob
+
+    def __call__(
+        self,
+        input_ids: Array,
+        sequence_ids: Array,
+        token_type_ids: Array | None = None,
+        *,
+        positions: Array,
+        seeds: Array | None = None,
+    ) -> Array:
+        """Rows [B, L] of K sequences each to float32 logits [B, K, labels].
+
+        Args:
+          positions: int [B, K], of each sequence's [CLS]; or int [B, K, 2], of its two markers.
+          seeds: of dropout, uint32 [B, 2]; None: no dropout.
+        """
+        hidden = self.bert(input_ids, sequence_ids, token_type_ids, seeds)
+        if self.pooling == "cls":
+            pooled = jnp.tanh(self.pooler(gather(hidden, positions)))
+        else:
+            batch, count, _ = positions.shape
+            pooled = gather(hidden, positions.reshape(batch, -1)).reshape(batch, count, -1)
+        return self.classifier(_drop(pooled, self.dropout_rate, seeds)).astype(jnp.float32)
+
+
+class BertForQuestionAnswering(nnx.Module):
+    """BERT with a linear layer that scores each token as an answer's start and as its end."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.bert = Bert(config, rngs=rngs)
+        self.qa_outputs = dense(config, config.hidden_size, 2, rngs=rngs)
+
+    def __call__(
+        self,
+        input_ids: Array,
+        sequence_ids: Array,
+        token_type_ids: Array | None = None,
+        *,
+        seeds: Array | None = None,
+    ) -> Array:
+        """Rows [B, L] to float32 logits [B, L, 2]: of starts, of ends."""
+        hidden = self.bert(input_ids, sequence_ids, token_type_ids, seeds)
+        return self.qa_outputs(hidden).astype(jnp.float32)
+
+
+def _drop(x: Array, rate: float, seeds: Array | None) -> Array:
+    return x if seeds is None else dropout(x, rate, fold_in(seeds, -1))
 
 
 def cross_entropy(logits: Array, labels: Array, weights: Array) -> WeightedSum:

@@ -13,8 +13,10 @@ from biobert_jax.corpus.text.sentences import split_sentences
 from biobert_jax.corpus.text.tokenization import Word
 from biobert_jax.predict.annotations import AnnotatedDocument, Entity, RawDocument, as_documents
 from biobert_jax.scoring.conlleval import chunks
-from biobert_jax.tasks.ner_features import encode_words, pack_sentences
-from biobert_jax.tasks.ner_model import split_by_sentence, tagger_of, word_probabilities
+from biobert_jax.tasks.forward import model_of, outputs_of, run_rows
+from biobert_jax.tasks.ner import TASK, probabilities
+from biobert_jax.tasks.task import Setting
+from biobert_jax.tasks.words import encode_words, pack_sentences
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 # Compiled when they are first needed: a single note is one row, and most sentences are short.
@@ -47,7 +49,9 @@ class EntityTagger:
         self.labels = loaded.labels
         self.max_seq_length = loaded.max_seq_length
         self._tokenizer = loaded.tokenizer
-        self._graph, create_params = tagger_of(loaded.model, len(self.labels), seed=0)
+        setting = Setting(loaded.labels, {}, loaded.tokenizer, loaded.max_seq_length)
+        graph, create_params = model_of(TASK, loaded.model, setting, seed=0)
+        self._outputs = outputs_of(TASK, graph)
         params, _ = fit_params(loaded, jax.eval_shape(create_params))
         self._params = jax.device_put(params)
         self._batch_sizes = (*(size for size in _BATCH_SIZES if size < batch_size), batch_size)
@@ -124,13 +128,17 @@ class EntityTagger:
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[np.ndarray]:
         """Label probabilities [words, labels] of each sentence, given the pieces of its words."""
-        rows = pack_sentences(
+        packed = pack_sentences(
             sentences, self.max_seq_length, self._tokenizer.special, row_lengths=_ROW_LENGTHS
         )
-        found = word_probabilities(
-            self._graph, self._params, rows, self._batch_sizes, progress=progress
+        logits = run_rows(
+            self._outputs,
+            self._params,
+            packed.rows.inputs(),
+            self._batch_sizes,
+            progress=progress,
         )
-        return split_by_sentence(found, rows)
+        return [probabilities(found) for found in packed.by_sentence(logits)]
 
     def _entities(
         self, text: str, words: Sequence[Word], probabilities: np.ndarray

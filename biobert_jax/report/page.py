@@ -14,7 +14,7 @@ from biobert_jax.report.runs import Run
 from biobert_jax.report.series import number, share
 from biobert_jax.report.style import COLORS, CSS, SCRIPT
 from biobert_jax.training.flops import encoder_parameters
-from biobert_jax.units import duration, size
+from biobert_jax.units import duration, plural, size
 
 # What a run says first: label, metric, as a share.
 _HEADLINES = (
@@ -282,8 +282,8 @@ def _scores(run: Run, name: str = "") -> str:
     )
     of = f" of {escape(name)}" if name else ""
     where = escape(str(run.scores.get("file", "the test file")))
-    count = run.scores.get("sentences")
-    sentences = f"{count:,} sentences of " if isinstance(count, int) else ""
+    count, unit = run.scores.get("examples"), run.scores.get("unit", "example")
+    sentences = f"{plural(count, unit)} of " if isinstance(count, int) else ""
     return (
         f'<section>\n<h2>Scores{of}</h2>\n<p class="note">Entities matched exactly, as conlleval '
         f'counts, on {sentences}{where}.</p>\n<div class="scroll"><table>\n<thead><tr>'

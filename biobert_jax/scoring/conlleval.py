@@ -6,7 +6,7 @@ an entity counts as correct when its start, end and type are all those of a gold
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import Any, NamedTuple
@@ -56,6 +56,13 @@ class Scores:
     def f1(self) -> float:
         """The harmonic mean of precision and recall."""
         return _ratio(2 * self.num_correct, self.num_predicted + self.num_gold)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Scores":
+        """The inverse of `to_dict`."""
+        counts = {k: v for k, v in content.items() if k.startswith("num_")}
+        by_type = {name: cls.from_dict(of) for name, of in content.get("by_type", {}).items()}
+        return cls(**counts, token_accuracy=content.get("token_accuracy"), by_type=by_type)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns a JSON-ready dict; ratios stay fractions, and absent values are left out."""

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from biobert_jax.checkpoints.orbax import CheckpointWriter
-from biobert_jax.config import ModelConfig, NerTrainConfig, TrainConfig
+from biobert_jax.config import FinetuneTrainConfig, ModelConfig, TrainConfig
 from biobert_jax.training.flops import chip_of, num_chips, training_flops
 from biobert_jax.training.metrics import MetricsWriter, Progress, Throughput
 from biobert_jax.training.profile import Profiler
@@ -19,7 +19,7 @@ from biobert_jax.training.workdir import locked
 @contextlib.contextmanager
 def instruments(
     workdir: Path,
-    train: TrainConfig | NerTrainConfig,
+    train: TrainConfig | FinetuneTrainConfig,
     model: ModelConfig,
     *,
     start_step: int,

@@ -53,7 +53,7 @@ class Cadence(NamedTuple):
 
     @classmethod
     def of(cls, train: Any, *, num_steps: int = 0, eval_every: int = 0) -> "Cadence":
-        """That of a TrainConfig or NerTrainConfig; where given, the two others stand instead."""
+        """That of a run's `train` keys; where given, the two others stand instead."""
         own = {name: getattr(train, name) for name in cls._fields}
         own["num_steps"] = num_steps or own["num_steps"]
         own["eval_every"] = eval_every or own["eval_every"]

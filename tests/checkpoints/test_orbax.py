@@ -187,7 +187,7 @@ def test_a_checkpoint_is_opened_by_a_relative_path(tmp_path, vocab, monkeypatch)
         ({"max_seq_length": "x"}, "max_seq_length is 'x'"),
         ({"model": {"hidden_size": 7, "num_attention_heads": 2}}, "not a multiple"),
         ({"tokenizer": {"do_lower_case": 1}}, "tokenizer.do_lower_case is 1, not true or false"),
-        ({"kind": ""}, "kind is '', not one of pretraining, ner, encoder"),
+        ({"kind": ""}, "kind is '', not a word"),
     ],
 )
 def test_what_a_manifest_says_is_checked(tmp_path, vocab, change, message):

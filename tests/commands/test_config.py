@@ -5,11 +5,11 @@ import json
 import pytest
 
 from biobert_jax import cli
-from biobert_jax.config import NerConfig, PhaseConfig, PretrainConfig
+from biobert_jax.config import FinetuneConfig, PhaseConfig, PretrainConfig
 from biobert_jax.config_listing import entries, field_comments
 
 
-@pytest.mark.parametrize("cls", [PretrainConfig, NerConfig, PhaseConfig])
+@pytest.mark.parametrize("cls", [PretrainConfig, FinetuneConfig, PhaseConfig])
 def test_every_key_says_what_it_is(cls):
     for entry in entries(cls()):
         assert entry.comment, entry.key

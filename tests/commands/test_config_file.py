@@ -7,7 +7,7 @@ import pytest
 
 import biobert_jax
 from biobert_jax.commands.config_file import experiments, find, load_config
-from biobert_jax.config import NerConfig, PretrainConfig
+from biobert_jax.config import FinetuneConfig, PretrainConfig
 from biobert_jax.errors import UserError
 
 
@@ -25,9 +25,9 @@ def test_a_shipped_experiment_is_found_from_any_folder(name, tmp_path, monkeypat
 
 def test_a_preset_follows_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert load("ner:ncbi_disease", NerConfig).data.train == ("train.tsv", "devel.tsv")
+    assert load("ner:ncbi_disease", FinetuneConfig).data.train == ("train.tsv", "devel.tsv")
     with pytest.raises(UserError, match="no preset 'ncbi': did you mean ncbi_disease"):
-        load("ner:ncbi", NerConfig)
+        load("ner:ncbi", FinetuneConfig)
     with pytest.raises(UserError, match="has no presets"):
         load("pretrain_base:large")
 
@@ -121,7 +121,7 @@ def test_paths_and_numpys_numbers_are_values(tmp_path):
 
 @pytest.mark.parametrize(
     "config, cls, verb",
-    [("ner", PretrainConfig, "finetune"), ("pretrain_mini", NerConfig, "pretrain")],
+    [("ner", PretrainConfig, "finetune"), ("pretrain_mini", FinetuneConfig, "pretrain")],
 )
 def test_an_experiment_of_another_verb_is_named_so(config, cls, verb):
     with pytest.raises(UserError, match=f"is an experiment for `biobert {verb}`"):

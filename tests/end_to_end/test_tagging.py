@@ -18,7 +18,7 @@ from tests.end_to_end.conftest import ner_command
 
 def test_what_finetuning_writes(tagger, corpus, tmp_path, capsys):
     scores = json.loads((tagger / "scores.json").read_text())
-    assert scores["sentences"] == 400 and 0 <= scores["test"]["f1"] <= 1
+    assert scores["examples"] == 400 and 0 <= scores["test"]["f1"] <= 1
     card = (tagger / "README.md").read_text()
     assert f"{scores['test']['f1']:.4f}" in card and "conlleval" in card
     assert cli.main(["evaluate", "--predictions", str(tagger / "predictions.conll")]) == 0
@@ -53,7 +53,7 @@ def test_a_head_is_taken_over_by_its_labels(tagger, corpus, tmp_path, capsys, mo
     def stop(state, **_):
         raise Stop(np.asarray(state.params["classifier"]["kernel"]))
 
-    monkeypatch.setattr("biobert_jax.tasks.ner.loop.run", stop)
+    monkeypatch.setattr("biobert_jax.tasks.finetune.loop.run", stop)
     renamed = tmp_path / "renamed"
     renamed.mkdir()
     for name in ("train.tsv", "devel.tsv", "test.tsv"):

@@ -79,7 +79,8 @@ def tagger(tmp_path):
     scores = {
         "test": {**ratios, **counts, "by_type": {"Drug": ratios | counts, "<i>": ratios | counts}},
         "file": "test.tsv",
-        "sentences": 1234,
+        "examples": 1234,
+        "unit": "sentence",
     }
     (folder / "scores.json").write_text(json.dumps(scores))
     return folder

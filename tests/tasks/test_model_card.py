@@ -6,23 +6,27 @@ from types import SimpleNamespace
 import jax
 
 from biobert_jax import __version__
-from biobert_jax.config import ModelConfig, NerConfig, NerDataConfig
+from biobert_jax.config import FinetuneConfig, FinetuneDataConfig, ModelConfig
 from biobert_jax.scoring.conlleval import score
-from biobert_jax.tasks.model_card import Training, ner_model_card
+from biobert_jax.tasks.model_card import Training, model_card
+from biobert_jax.tasks.ner import TASK
+from biobert_jax.tasks.task import Setting
 
 MODEL = ModelConfig(vocab_size=30522, hidden_size=384, num_hidden_layers=6)
-CONFIG = NerConfig(
+CONFIG = FinetuneConfig(
     seed=7,
     init="/home/me/runs/pretrain",
-    data=NerDataConfig(dir="data/NCBI", train=("train.tsv", "devel.tsv"), batch_size=8),
+    data=FinetuneDataConfig(dir="data/NCBI", train=("train.tsv", "devel.tsv"), batch_size=8),
 )
-TRAINING = Training(6347, 1744, 654, ("O", "B-Disease", "B-Gene", "I-Disease"))
+TRAINING = Training(6347, "sentence", 1744, 654)
+SETTING = Setting(("O", "B-Disease", "B-Gene", "I-Disease"), {}, None, 128)
 SCORES = score([["B-Disease", "O", "B-Gene"]], [["B-Disease", "O", "O"]])
 
 
 def card(model=MODEL, **options):
     checkpoint = SimpleNamespace(kind="pretraining", step=1980, model=model)
-    return ner_model_card(CONFIG, checkpoint, TRAINING, SCORES, 940, **options)
+    part = TASK.card(SCORES.to_dict(), SETTING, 940, "test.tsv")
+    return model_card(CONFIG, checkpoint, TRAINING, part, **options)
 
 
 def test_it_says_how_the_model_was_made():

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biobert_jax.corpus.text.tokenization import SpecialTokens
-from biobert_jax.tasks.ner_features import NO_LABEL, pack_sentences
+from biobert_jax.tasks.rows import NO_TARGET
 from biobert_jax.tasks.windows import best_fit, cut_windows
+from biobert_jax.tasks.words import pack_sentences
 
 SPECIAL = SpecialTokens(0, 1, 2, 3, 4)
 
@@ -57,14 +58,14 @@ def test_words_are_found_where_the_rows_say(sentences, seed):
     words = [word for sentence in sentences for word in sentence]
     assert len(rows.word_rows) == len(words) == sum(rows.word_counts)
     for word, row, position in zip(words, rows.word_rows, rows.word_positions, strict=True):
-        assert rows.input_ids[row, position] == word[0]
-        assert rows.sequence_ids[row, position] > 0
+        assert rows.rows.input_ids[row, position] == word[0]
+        assert rows.rows.sequence_ids[row, position] > 0
     # No two words share a place, and labels stand at these places alone.
     assert len({*zip(rows.word_rows, rows.word_positions, strict=True)}) == len(words)
-    labels = rows.label_array(np.arange(len(words)))
-    assert np.sum(labels != NO_LABEL) == len(words)
-    for row in range(len(rows.input_ids)):
-        real = rows.sequence_ids[row] > 0
-        numbers = rows.sequence_ids[row][real]
+    labels = rows.of_words(np.arange(len(words)))
+    assert np.sum(labels != NO_TARGET) == len(words)
+    for row in range(len(rows.rows.input_ids)):
+        real = rows.rows.sequence_ids[row] > 0
+        numbers = rows.rows.sequence_ids[row][real]
         assert np.all(np.diff(numbers) >= 0) and set(numbers) == set(range(1, numbers.max() + 1))
-        assert np.sum(rows.input_ids[row] == SPECIAL.cls) == numbers.max()
+        assert np.sum(rows.rows.input_ids[row] == SPECIAL.cls) == numbers.max()

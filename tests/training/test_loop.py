@@ -251,8 +251,8 @@ def test_the_checksum_of_rows_is_that_of_the_batch(monkeypatch):
 
 
 def test_the_cadence_of_a_config():
-    from biobert_jax.config import NerTrainConfig, TrainConfig
+    from biobert_jax.config import FinetuneTrainConfig, TrainConfig
 
     assert Cadence.of(TrainConfig()) == Cadence(1000, 500, 500, 10, 0, 0.0, 10)
-    train = NerTrainConfig(permanent_every=7, temporary_minutes=2.5)
+    train = FinetuneTrainConfig(permanent_every=7, temporary_minutes=2.5)
     assert Cadence.of(train, num_steps=9, eval_every=3) == Cadence(9, 3, 1000, 10, 7, 2.5, 10)

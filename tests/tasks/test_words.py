@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biobert_jax.corpus.text.tokenization import SpecialTokens
-from biobert_jax.tasks.ner_features import pack_sentences
-from biobert_jax.tasks.ner_model import cut_batches
+from biobert_jax.tasks.forward import cut_batches
+from biobert_jax.tasks.words import pack_sentences
 
 SPECIAL = SpecialTokens(pad=0, unk=1, cls=2, sep=3, mask=4)
 
@@ -16,16 +16,16 @@ SPECIAL = SpecialTokens(pad=0, unk=1, cls=2, sep=3, mask=4)
 def test_rows_are_as_long_as_the_longest_window_asks(words, length):
     sentences = [[[9]] * words, [[8]]]
     rows = pack_sentences(sentences, 64, SPECIAL, row_lengths=(16, 32))
-    assert rows.input_ids.shape[1] == length
-    found = rows.input_ids[rows.word_rows, rows.word_positions]
+    assert rows.rows.input_ids.shape[1] == length
+    found = rows.rows.input_ids[rows.word_rows, rows.word_positions]
     assert found.tolist() == [9] * words + [8]
     same = pack_sentences(sentences, 64, SPECIAL)
-    assert same.input_ids.shape[1] == 64
-    assert np.count_nonzero(same.sequence_ids) == np.count_nonzero(rows.sequence_ids)
+    assert same.rows.input_ids.shape[1] == 64
+    assert np.count_nonzero(same.rows.sequence_ids) == np.count_nonzero(rows.rows.sequence_ids)
 
 
 def test_no_sentences_make_no_rows():
-    assert pack_sentences([], 64, SPECIAL, row_lengths=(16,)).input_ids.shape[0] == 0
+    assert pack_sentences([], 64, SPECIAL, row_lengths=(16,)).rows.input_ids.shape[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,326 @@
+"""Fine-tuning of any task, from a config to scores; reads in the order it runs."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints.load import Checkpoint, load_checkpoint, with_labels
+from biobert_jax.config import FinetuneConfig, ModelConfig
+from biobert_jax.data.order import row_order
+from biobert_jax.errors import UserError
+from biobert_jax.files import try_to_write, write_text_atomically
+from biobert_jax.model.kernel_checks import check_kernels
+from biobert_jax.tasks.forward import model_of, outputs_of, run_rows, task_inputs, task_losses
+from biobert_jax.tasks.model_card import Training, model_card
+from biobert_jax.tasks.rows import Encoded
+from biobert_jax.tasks.task import Setting, Task, options_of, task_of
+from biobert_jax.training import distributed, loop
+from biobert_jax.training.initial import abstract_state, initial_state
+from biobert_jax.training.instruments import instruments
+from biobert_jax.training.optimizer import make_optimizer
+from biobert_jax.training.schedule import learning_rate
+from biobert_jax.training.sharding import check_batch, device_batch, make_mesh
+from biobert_jax.training.step import make_train_step
+from biobert_jax.training.workdir import Saver, changes_of, claim_workdir, resume
+from biobert_jax.units import plural
+
+# What a finished run leaves in its workdir, beside the task's predictions.
+SCORES, MODEL_CARD = "scores.json", "README.md"
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskData:
+    """The examples of a run, and what follows from those of training.
+
+    Attributes:
+      train, held_out, test: examples; the last two may be none.
+      labels, options: of the `Setting`.
+    """
+
+    train: list[Any]
+    held_out: list[Any]
+    test: list[Any]
+    labels: tuple[str, ...]
+    options: dict[str, Any]
+
+
+def finetune(
+    config: FinetuneConfig, workdir: str | os.PathLike, *, profile: bool = False
+) -> dict[str, Any]:
+    """Fine-tunes, or goes on, in `workdir`; scores the test file and writes predictions.
+
+    Args:
+      profile: trace five steps into `<workdir>/profile`.
+
+    Returns:
+      The content of `scores.json`.
+
+    Raises:
+      UserError: data, checkpoint or config that do not fit; see the message.
+      Interrupted: a signal came; the state was saved.
+    """
+    # What is read: annotated examples, what their labels are, and the encoder to start from.
+    task = task_of(config.task)
+    data = read_data(task, config)
+    checkpoint, model = starting_point(config)
+    setting = Setting(data.labels, data.options, checkpoint.tokenizer, config.data.max_seq_length)
+
+    # Packed rows, many examples each.
+    train = task.encode(data.train, setting, config.seed)
+    batches = train.arrays(with_targets=True)
+    held_out = task.encode(data.held_out, setting, None) if data.held_out else None
+    sha256 = _sha256(batches, setting)
+    num_steps, steps_an_epoch = _length(config, len(train.rows))
+
+    # The model on the mesh.
+    mesh = make_mesh(config.mesh, heads=model.num_attention_heads)
+    check_kernels(model, config.data.max_seq_length)
+    check_batch(mesh, config.data.batch_size, config.train.accumulation_steps)
+    optimizer = make_optimizer(config.optimizer, num_steps)
+    workdir = claim_workdir(workdir, config, num_steps, say=_say)
+    distributed.decide(lambda: _check_results(workdir, task))
+    graph, create_params = model_of(task, model, setting, config.seed)
+    like = abstract_state(create_params, optimizer, mesh)
+    state, start_step = resume(workdir, like, _say, data=sha256)
+    if state is None:
+        checkpoint, changes = with_labels(checkpoint, data.labels)
+        state, notes = initial_state(create_params, checkpoint, optimizer, mesh)
+        for note in (*changes, *notes):
+            _say(f"{config.init}: {note}")
+    _say(
+        f"{plural(len(data.train), task.unit)} in {plural(len(train.rows), 'row')} of "
+        f"{config.data.max_seq_length} at fill {train.rows.fill:.1%}"
+        + (f", labels {' '.join(data.labels)}" if data.labels else "")
+        + f", {plural(num_steps, 'step')}"
+    )
+
+    outputs = outputs_of(task, graph, mesh)
+
+    def predict(params, examples: Sequence[Any], encoded: Encoded) -> list[Any]:
+        arrays = encoded.arrays(with_targets=False)
+        found = run_rows(outputs, params, arrays, (config.data.batch_size,), mesh)
+        return task.decode(found, encoded, examples, setting)
+
+    def evaluate(state) -> dict[str, float]:
+        predictions = predict(state.params, data.held_out, held_out)
+        scores = task.score(data.held_out, predictions, setting)
+        return {f"eval_{name}": x for name, x in scores.items() if isinstance(x, float)}
+
+    # The loop.
+    metadata = orbax.Metadata(
+        task.name,
+        0,
+        model,
+        setting.tokenizer.file_name,
+        setting.labels,
+        setting.max_seq_length,
+        sha256,
+        options=dict(setting.options),
+    )
+    with instruments(
+        workdir,
+        config.train,
+        model,
+        start_step=start_step,
+        num_steps=num_steps,
+        prediction_rate=0,
+        profile=profile,
+        say=_say,
+    ) as (writer, watching):
+        state, _ = loop.run(
+            state,
+            cadence=loop.Cadence.of(
+                config.train,
+                num_steps=num_steps,
+                eval_every=config.train.eval_every or steps_an_epoch,
+            ),
+            start_step=start_step,
+            batches=_batches(batches, config, start_step),
+            to_device=lambda batch: device_batch(mesh, batch),
+            train_step=make_train_step(
+                task_inputs,
+                functools.partial(task_losses, task, setting, graph),
+                optimizer,
+                learning_rate(config.optimizer, num_steps),
+                mesh,
+                config.seed,
+                like=state,
+                accumulation_steps=config.train.accumulation_steps,
+                gradient_dtype=config.train.gradient_dtype,
+            ),
+            evaluate=evaluate if held_out else None,
+            save=Saver(writer, metadata, setting.tokenizer),
+            **watching,
+        )
+
+    # The result: the test file's scores, predictions and a model card.
+    predictions = []
+    if data.test:
+        predictions = predict(state.params, data.test, task.encode(data.test, setting, None))
+    training = Training(len(data.train), task.unit, len(train.rows), num_steps)
+    content = _scores(task, config, data.test, predictions, setting)
+    if distributed.is_first():
+        write_results(
+            workdir, task, config, checkpoint, training, data.test, predictions, setting, content
+        )
+    return content
+
+
+def read_data(task: Task, config: FinetuneConfig) -> TaskData:
+    """All examples of a run, checked together.
+
+    Raises:
+      UserError: a file that cannot be read; nothing to learn from; a key of another task.
+    """
+    options = options_of(task, config.data)
+    files = {name: _data_file(config, name) for name in config.data.train}
+    train = [example for path in files.values() for example in task.read(path, options)]
+    where = ", ".join(map(str, files.values())) or "data.train is empty"
+    if not train:
+        raise UserError(f"{where}: no {task.unit} to train on")
+    if not all(map(task.has_labels, train)):
+        raise UserError(f"{where}: {plural(len(train), task.unit)}, not all with labels")
+    test = _read_other(task, config, config.data.test, options, "test")
+    held_out = _read_other(task, config, config.data.eval, options, "eval")
+    if held_out and not all(map(task.has_labels, held_out)):
+        _say(f"{_data_file(config, config.data.eval)}: no labels: not evaluated while training")
+        held_out = []
+    try:
+        labels = task.labels(train, options)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    named = {config.data.eval: held_out, config.data.test: test}
+    checked = {str(_data_file(config, name)): found for name, found in named.items() if found}
+    for line in task.check({where: train, **checked}, labels):
+        _say(line)
+    return TaskData(train, held_out, test, labels, task.fit_options(train, options, labels))
+
+
+def _read_other(task: Task, config: FinetuneConfig, name: str, options, key: str) -> list[Any]:
+    """The examples of the test or the held-out file; a file of 0 bytes, which BioBERT's folds
+    have for the latter, is none.
+    """
+    if not name:
+        return []
+    path = _data_file(config, name)
+    if path.is_file() and path.stat().st_size == 0:
+        instead = "only the end is scored" if key == "eval" else "nothing is scored"
+        _say(f"{path}: 0 bytes: {instead}")
+        return []
+    return task.read(path, options)
+
+
+def starting_point(config: FinetuneConfig) -> tuple[Checkpoint, ModelConfig]:
+    """The checkpoint to start from, and its model with what the config sets of it.
+
+    Raises:
+      UserError: none is given, or it cannot be read, or holds fewer positions than rows have.
+    """
+    if not config.init:
+        raise UserError("init is not set: give a checkpoint to fine-tune, --config.init=CHECKPOINT")
+    checkpoint = load_checkpoint(config.init)
+    model = dataclasses.replace(checkpoint.model, **dataclasses.asdict(config.model))
+    length = config.data.max_seq_length
+    if length > model.max_position_embeddings:
+        raise UserError(
+            f"data.max_seq_length {length} is over the checkpoint's {model.max_position_embeddings}"
+        )
+    return checkpoint, model
+
+
+def write_results(
+    workdir: Path,
+    task: Task,
+    config: FinetuneConfig,
+    checkpoint: Checkpoint,
+    training: Training,
+    test: Sequence[Any],
+    predictions: Sequence[Any],
+    setting: Setting,
+    content: dict[str, Any],
+) -> None:
+    """Writes the task's predictions, `scores.json` and the model card `README.md`."""
+    if test:
+        task.write(workdir, test, predictions, setting)
+    write_text_atomically(workdir / SCORES, json.dumps(content, indent=2) + "\n")
+    card = task.card(content.get("test", {}), setting, len(test), config.data.test)
+    text = model_card(config, checkpoint, training, card, changes_of(workdir))
+    write_text_atomically(workdir / MODEL_CARD, text)
+
+
+def _scores(
+    task: Task, config: FinetuneConfig, test: Sequence, predictions: Sequence, setting: Setting
+) -> dict[str, Any]:
+    """The content of `scores.json`; without "test" where the test file has no labels."""
+    content: dict[str, Any] = {"task": task.name, "main_score": task.main_score}
+    if test and all(map(task.has_labels, test)):
+        content["test"] = task.score(test, predictions, setting)
+    elif test:
+        _say(f"{_data_file(config, config.data.test)}: no labels: predicted, not scored")
+    return content | {"file": config.data.test, "examples": len(test), "unit": task.unit}
+
+
+def _check_results(workdir: Path, task: Task) -> None:
+    """Refuses, before the training, a folder that would not take its results."""
+    for name in (*task.files, SCORES, MODEL_CARD):
+        try:
+            try_to_write(workdir / name)
+        except OSError as error:
+            raise UserError(
+                f"{workdir / name}: cannot be written ({error.strerror}): mend that, or choose "
+                "another --workdir"
+            ) from error
+
+
+def _sha256(arrays: dict[str, np.ndarray], setting: Setting) -> str:
+    """Of the rows themselves, so that a run does not go on with other examples or labels."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(arrays[name].tobytes())
+    digest.update(json.dumps([setting.labels, dict(setting.options)]).encode())
+    return digest.hexdigest()
+
+
+def _length(config: FinetuneConfig, num_rows: int) -> tuple[int, int]:
+    """Updates in all, and in an epoch."""
+    batch_size = config.data.batch_size
+    num_steps = config.train.num_steps or max(
+        1, round(config.train.num_epochs * num_rows / batch_size)
+    )
+    return num_steps, max(1, num_rows // batch_size)
+
+
+def _batches(
+    arrays: dict[str, np.ndarray], config: FinetuneConfig, start_step: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """This host's part of the batches from `start_step` on."""
+    num_rows = len(arrays["input_ids"])
+    size = config.data.batch_size // jax.process_count()
+    mine = slice(jax.process_index() * size, (jax.process_index() + 1) * size)
+    step = start_step
+    while True:
+        chosen = row_order(num_rows, config.data.batch_size, config.seed, step)[mine]
+        yield {name: array[chosen] for name, array in arrays.items()}
+        step += 1
+
+
+def _data_file(config: FinetuneConfig, name: str) -> Path:
+    if not config.data.dir:
+        raise UserError("data.dir is not set: give the folder of the data's files")
+    return Path(config.data.dir) / name
+
+
+def _say(line: str) -> None:
+    if jax.process_index() == 0:
+        print(line, file=sys.stderr, flush=True)
