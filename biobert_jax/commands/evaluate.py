@@ -46,12 +46,12 @@ def run(args: argparse.Namespace) -> int:
     from biobert_jax.scoring import conlleval
 
     if args.predictions:
-        from biobert_jax.tasks.ner_files import read_predictions
+        from biobert_jax.tasks.files.conll import read_predictions
 
         gold, predicted = read_predictions(args.predictions)
         types = types_of(predicted)
     else:
-        from biobert_jax.tasks.ner_files import read_sentences
+        from biobert_jax.tasks.files.conll import read_sentences
 
         sentences = read_sentences(args.data)
         # After the reading, since it imports JAX.

@@ -13,9 +13,9 @@ from biobert_jax.config import ModelConfig
 from biobert_jax.errors import UserError
 from biobert_jax.model.heads import BertForTokenClassification, WeightedSum
 from biobert_jax.scoring import conlleval
+from biobert_jax.tasks.files.conll import read_sentences, write_predictions
 from biobert_jax.tasks.files.examples import Sentence
 from biobert_jax.tasks.losses import class_losses
-from biobert_jax.tasks.ner_files import read_sentences, write_predictions
 from biobert_jax.tasks.rows import Encoded
 from biobert_jax.tasks.task import Card, Setting, Task
 from biobert_jax.tasks.words import encode_words, pack_sentences

@@ -11,7 +11,7 @@ from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fsc
 
 from biobert_jax.errors import UserError
 from biobert_jax.scoring.conlleval import Chunk, Scores, chunks, is_label, report, score
-from biobert_jax.tasks.ner_files import read_sentences
+from biobert_jax.tasks.files.conll import read_sentences
 
 TYPES = ["", "X", "Y", "Multi-tissue_structure"]
 

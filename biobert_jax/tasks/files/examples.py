@@ -1,10 +1,10 @@
 """What the readers of fine-tuning data yield: a plain record an example, whatever the file's form.
 
 Offsets count Unicode code points, ends are exclusive. `where` is the file and line, or the file and
-key, that an example came from, for messages.
+key, that an example came from, for messages; it does not count in comparisons.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 
@@ -17,7 +17,7 @@ class Sentence:
 
     words: tuple[str, ...]
     labels: tuple[str, ...]
-    where: str = ""
+    where: str = field(default="", compare=False)
 
 
 class Span(NamedTuple):
@@ -51,7 +51,7 @@ class TextExample:
     value: float | None = None
     spans: tuple[Span, ...] = ()
     group: str = ""
-    where: str = ""
+    where: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -78,4 +78,4 @@ class Question:
     is_impossible: bool | None = None
     group: str = ""
     kind: str = ""
-    where: str = ""
+    where: str = field(default="", compare=False)

@@ -4,7 +4,6 @@ import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.errors import UserError
 from biobert_jax.files import replacing
 from biobert_jax.scoring.conlleval import is_label
+from biobert_jax.tasks.files.examples import Sentence
 
 # Only these separate fields. str.split() would also cut words at U+0085, U+00A0 or U+2028, which
 # occur inside words of real corpora.
@@ -21,14 +21,6 @@ _FIELD = re.compile(r"[^ \t\r\n\f\v]+")
 _PADDING = " \r\n\f\v"
 # `-DOCSTART- -X- O` of CoNLL-2003, `###MEDLINE:95369245` of JNLPBA and GENIA.
 _BOUNDARY = re.compile(r"-DOCSTART-$|###MEDLINE:")
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence's words and, one for each, their labels, as the file spells them."""
-
-    words: tuple[str, ...]
-    labels: tuple[str, ...]
 
 
 def read_sentences(path: str | os.PathLike[str]) -> list[Sentence]:
@@ -46,8 +38,12 @@ def read_sentences(path: str | os.PathLike[str]) -> list[Sentence]:
         cannot read. The message names the file and, where there is one, the line.
     """
     sentences = [
-        Sentence(*zip(*((fields[0], fields[-1]) for fields in rows), strict=True))
-        for rows in _sentences(path, "a word and its label", num_labels=1)
+        Sentence(
+            tuple(fields[0] for fields in rows),
+            tuple(fields[-1] for fields in rows),
+            where=f"{path}:{number}",
+        )
+        for number, rows in _sentences(path, "a word and its label", num_labels=1)
     ]
     if not sentences:
         raise UserError(f"{path}: no sentences; give a file with a word and its label on each line")
@@ -66,23 +62,27 @@ def read_predictions(
     if not rows:
         raise UserError(f"{path}: no predictions; give a word and two labels on each line")
     gold, predicted = (
-        [tuple(fields[column] for fields in sentence) for sentence in rows] for column in (-2, -1)
+        [tuple(fields[column] for fields in sentence) for _, sentence in rows]
+        for column in (-2, -1)
     )
     return gold, predicted
 
 
 def _sentences(
     path: str | os.PathLike[str], expected: str, num_labels: int
-) -> Iterator[list[list[str]]]:
-    """The columns of each line of each sentence; the last `num_labels` are labels."""
+) -> Iterator[tuple[int, list[list[str]]]]:
+    """Each sentence's first line's number, and the columns of its lines.
+
+    The last `num_labels` columns are labels.
+    """
     sentence: list[list[str]] = []
-    columns = first = 0
+    columns = first = begin = 0
     known: set[str] = set()  # labels that are right
     for number, line in _lines(path):
         fields = _fields(line)
         if not fields or _BOUNDARY.match(fields[0]):
             if sentence:
-                yield sentence
+                yield begin, sentence
                 sentence = []
             continue
         if len(fields) <= num_labels:
@@ -107,9 +107,11 @@ def _sentences(
                     "in B-Disease: mend the file, or check that labels are the last column"
                 )
             known.add(label)
+        if not sentence:
+            begin = number
         sentence.append(fields)
     if sentence:
-        yield sentence
+        yield begin, sentence
 
 
 def _fields(line: str) -> list[str]:

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from biobert_jax.errors import UserError
 from biobert_jax.scoring.conlleval import chunks
-from biobert_jax.tasks.ner_files import (
-    Sentence,
+from biobert_jax.tasks.files.conll import (
     read_predictions,
     read_sentences,
     write_predictions,
 )
+from biobert_jax.tasks.files.examples import Sentence
 
 NO_WORD = "\t\r\n\f\v"
 WORDS = st.text(
@@ -92,6 +92,11 @@ def test_a_line_with_a_tab_is_split_at_tabs_alone(tmp_path, end):
     text = f"deep vein\tB-X{end}3 275 \tO{end}\nz O\n"
     expected = [Sentence(("deep vein", "3 275"), ("B-X", "O")), Sentence(("z",), ("O",))]
     assert read_text(tmp_path, text) == expected
+
+
+def test_sentences_know_their_first_line(tmp_path):
+    sentences = read_text(tmp_path, "\n\na\tO\nb\tB\n\n\nc\tO\n")
+    assert [s.where for s in sentences] == [f"{tmp_path / 'x.tsv'}:{n}" for n in (3, 7)]
 
 
 def test_gzip_is_read(tmp_path):
