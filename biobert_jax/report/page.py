@@ -11,10 +11,11 @@ from biobert_jax.html_page import escape
 from biobert_jax.report import charts
 from biobert_jax.report.panels import sections, swatch
 from biobert_jax.report.runs import Run
+from biobert_jax.report.scores import main_score, panels
 from biobert_jax.report.series import number, share
 from biobert_jax.report.style import COLORS, CSS, SCRIPT
 from biobert_jax.training.flops import encoder_parameters
-from biobert_jax.units import duration, plural, size
+from biobert_jax.units import duration, size
 
 # What a run says first: label, metric, as a share.
 _HEADLINES = (
@@ -24,6 +25,7 @@ _HEADLINES = (
     ("Held-out pair accuracy", "heldout_nsp_accuracy", True),
     ("Held-out F1", "eval_f1", True),
 )
+_TASKS = {"ner": "named entities", "qa": "questions"}
 
 
 def render_page(runs: Sequence[Run]) -> str:
@@ -45,9 +47,9 @@ def render_page(runs: Sequence[Run]) -> str:
     if several:
         header = _comparison_header(runs)
         before = _legend(runs) + _table_of_runs(runs) + _differences(runs)
-        after = "".join(_scores(run, run.name) for run in runs)
+        after = "".join(panels(run, run.name) for run in runs)
     else:
-        header, before, after = _header(runs[0]), _scores(runs[0]), _checkpoints(runs[0])
+        header, before, after = _header(runs[0]), panels(runs[0]), _checkpoints(runs[0])
     return html_page.page(
         title,
         css=CSS,
@@ -64,8 +66,8 @@ def _header(run: Run) -> str:
         for name, key, is_share in _HEADLINES
         if (value := run.last(key)) is not None
     ]
-    if "f1" in _test(run):
-        tiles.append(("Test F1", share(_test(run)["f1"])))
+    if (score := main_score(run)) is not None:
+        tiles.append((f"Test {score[0]}", share(score[1])))
     if (skipped := run.last("skipped_steps")) is not None:
         tiles.append(("Skipped steps", f"{skipped:,.0f}"))
     tiles += [
@@ -88,12 +90,12 @@ def _header(run: Run) -> str:
 
 
 def _comparison_header(runs: Sequence[Run]) -> str:
-    kinds = {"Fine-tuning" if run.is_tagger else "Pre-training" for run in runs}
+    kinds = {"Fine-tuning" if run.task else "Pre-training" for run in runs}
     return f'<p class="subtitle">{" and ".join(sorted(kinds))}, laid over each other</p>\n'
 
 
 def _subtitle(run: Run) -> str:
-    kind = "Fine-tuning for named entities" if run.is_tagger else "Pre-training"
+    kind = f"Fine-tuning for {_TASKS.get(run.task, run.task)}" if run.task else "Pre-training"
     parts = [kind]
     if run.model is not None:
         model = run.model
@@ -156,17 +158,18 @@ def _table_of_runs(runs: Sequence[Run]) -> str:
         for name, key, is_share in _HEADLINES
         if any(run.last(key) is not None for run in runs)
     ]
-    has_tests = any("f1" in _test(run) for run in runs)
+    scores = [main_score(run) for run in runs]
+    tests = sorted({score[0] for score in scores if score is not None})
     head = ["Run", "Step", "Parameters", *(name for name, *_ in columns)]
-    head += ["Test F1"] * has_tests + ["Tokens/s"]
+    head += [f"Test {name}" for name in tests] + ["Tokens/s"]
     body = []
     for index, run in enumerate(runs):
         cells = [_progress(run), number(encoder_parameters(run.model)) if run.model else "–"]
         for _, key, shown in columns:
             value = run.last(key)
             cells.append("–" if value is None else shown(value))
-        if has_tests:
-            cells.append(share(_test(run)["f1"]) if "f1" in _test(run) else "–")
+        score = scores[index]
+        cells += [share(score[1]) if score and score[0] == name else "–" for name in tests]
         speed = _middle(run, "tokens_per_second")
         cells.append("–" if speed is None else number(speed))
         numbers = "".join(f'<td class="count">{cell}</td>' for cell in cells)
@@ -248,48 +251,6 @@ def _at(config: dict[str, Any], path: str) -> Any:
     for key in path.split("."):
         node = node.get(key) if isinstance(node, dict) else None
     return node
-
-
-def _test(run: Run) -> dict[str, Any]:
-    test = run.scores.get("test")
-    return test if isinstance(test, dict) else {}
-
-
-def _scores(run: Run, name: str = "") -> str:
-    """The table of entity scores that `biobert finetune` ends with."""
-    test = _test(run)
-    if "f1" not in test:
-        return ""
-    by_type = test.get("by_type") or {}
-    # One type without a name, or one alone, is everything.
-    entries = [("all (micro)", test), *(by_type.items() if len(by_type) > 1 else [])]
-    body = "".join(
-        f"<tr><td>{escape(str(kind) or 'entity')}</td>"
-        + "".join(
-            f'<td class="count">{share(scores.get(key, 0.0))}</td>'
-            for key in ("precision", "recall", "f1")
-        )
-        + "".join(
-            f'<td class="count">{scores.get(key, 0):,}</td>'
-            for key in ("num_gold", "num_predicted", "num_correct")
-        )
-        + f'<td class="bar"><i style="width:{100 * scores.get("f1", 0.0):.1f}%"></i></td></tr>\n'
-        for kind, scores in entries
-    )
-    head = "".join(
-        f'<th scope="col" class="count">{column}</th>'
-        for column in ("Precision", "Recall", "F1", "Gold", "Predicted", "Correct")
-    )
-    of = f" of {escape(name)}" if name else ""
-    where = escape(str(run.scores.get("file", "the test file")))
-    count, unit = run.scores.get("examples"), run.scores.get("unit", "example")
-    sentences = f"{plural(count, unit)} of " if isinstance(count, int) else ""
-    return (
-        f'<section>\n<h2>Scores{of}</h2>\n<p class="note">Entities matched exactly, as conlleval '
-        f'counts, on {sentences}{where}.</p>\n<div class="scroll"><table>\n<thead><tr>'
-        f'<th scope="col">Type</th>{head}<th scope="col">F1</th></tr></thead>\n{body}</table>'
-        "</div>\n</section>\n"
-    )
 
 
 def _checkpoints(run: Run) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from biobert_jax.config import ModelConfig
 from biobert_jax.errors import UserError
 from biobert_jax.json_fields import read_object, read_optional_object
+from biobert_jax.report.scores_file import problem
 
 # Of `checkpoints.orbax`, which imports JAX.
 _CHECKPOINTS, _MANIFEST = "checkpoints", "manifest.json"
@@ -55,14 +56,14 @@ class Run:
     model: ModelConfig | None
 
     @property
-    def is_tagger(self) -> bool:
-        """True of fine-tuning for named entities."""
-        return self.config.get("task") == "ner"
+    def task(self) -> str:
+        """What it was fine-tuned for; "" of pre-training."""
+        return str(self.config.get("task") or self.scores.get("task") or "")
 
     @property
     def last_step(self) -> int:
-        """The last step with a metric."""
-        return max(int(series.steps[-1]) for series in self.series.values())
+        """The last step with a metric; 0 without any."""
+        return max((int(series.steps[-1]) for series in self.series.values()), default=0)
 
     @property
     def num_steps(self) -> int | None:
@@ -106,20 +107,21 @@ def read_run(workdir: str | os.PathLike) -> Run:
     path = Path(workdir)
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
-    if not (path / "metrics.jsonl").is_file():
+    scores = _read_json(path / "scores.json")
+    # Several runs, of folds or seeds, have their scores gathered in a folder without curves.
+    if not (path / "metrics.jsonl").is_file() and not scores:
         raise UserError(
             f"{path}: holds no metrics.jsonl: give the --workdir of biobert pretrain or finetune"
         )
-    series = read_metrics(path / "metrics.jsonl")
+    has_curves = (path / "metrics.jsonl").is_file()
+    series = read_metrics(path / "metrics.jsonl") if has_curves else {}
     config = _read_json(path / "config.json")
     checkpoints, described = _read_checkpoints(path / _CHECKPOINTS)
     # A fine-tuning run's config leaves the sizes to its checkpoints.
     model = _model(described) or _model(config.get("model"))
-    scores = _read_json(path / "scores.json")
-    if not _are_numbers(scores.get("test", {})):
+    if wrong := problem(scores):
         raise UserError(
-            f"{path / 'scores.json'}: its scores are not all numbers: put it back, or remove it to "
-            "report without it"
+            f"{path / 'scores.json'}: {wrong}: put it back, or remove it to report without it"
         )
     return Run(path.resolve().name, config, series, scores, checkpoints, model)
 
@@ -158,16 +160,6 @@ def _series(points: Mapping[int, float]) -> Series:
 def _read_json(path: Path) -> dict[str, Any]:
     """A JSON object, {} where there is no file."""
     return read_optional_object(path, "put it back, or remove it to report without it") or {}
-
-
-def _are_numbers(values: Any) -> bool:
-    """Whether it is an object of numbers, or of such objects."""
-    return isinstance(values, dict) and all(
-        _are_numbers(value)
-        if isinstance(value, dict)
-        else isinstance(value, int | float) and not isinstance(value, bool)
-        for value in values.values()
-    )
 
 
 def _read_checkpoints(folder: Path) -> tuple[tuple[SavedStep, ...], Any]:

@@ -142,7 +142,7 @@ def test_a_page_of_pretraining(pretraining, capsys):
 
 def test_a_page_of_a_tagger(tagger):
     run = read_run(tagger)
-    assert run.is_tagger and run.num_steps is None and run.model.hidden_size == 32
+    assert run.task == "ner" and run.num_steps is None and run.model.hidden_size == 32
     page = Page(render_page([run]))
     for text in ("Fine-tuning", "33.33%", "4,000", "1,234 sentences of test.tsv", "Drug", "<i>"):
         assert text in page.text, text
