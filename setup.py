@@ -50,6 +50,7 @@ EXTRAS_REQUIRE = {
     # Corpora that outgrow one machine; gcsfs is how its workers read and write gs://.
     "beam": ["apache-beam[gcp]>=2.77", "gcsfs>=2025.3"],
     "dedup": ["datasketch>=2.0"],  # MinHash, for --near_duplicates
+    "search": ["optuna>=4.4"],  # `finetune --search`: settings by TPE instead of a grid
     # Sentence splitters to choose instead of ours, and that its benchmark compares it with.
     "splitters": ["blingfire>=0.1.8", "syntok>=1.4.4", "pysbd>=0.3.4"],
     "test": [
@@ -58,6 +59,9 @@ EXTRAS_REQUIRE = {
         "pytest-xdist>=3.8",  # the tests on all cores: they mostly compile, on one core each
         "hypothesis>=6.140",  # properties of packing, offsets, readers
         "seqeval>=1.2.2",  # the reference that entity scores are held against
+        "scikit-learn>=1.6",  # the same for classification, and what seqeval stands on
+        "scipy>=1.14",  # the same for correlations
+        "optuna>=4.4",  # so that searches are tested
         "apache-beam>=2.77",  # so that the Beam runner is tested, on its DirectRunner
         "datasketch>=2.0",  # and for near-duplicates
         "ruff>=0.17",  # lint and format
