@@ -103,7 +103,14 @@ setup(
     # installed, so that `--config ner:ncbi_disease` finds them everywhere.
     packages=[*find_packages(include=["biobert_jax", "biobert_jax.*"]), "biobert_jax.experiments"],
     package_dir={"biobert_jax.experiments": "experiments"},
-    package_data={"biobert_jax": ["py.typed", "quickstart/corpus/*"]},
+    package_data={
+        "biobert_jax": [
+            "py.typed",
+            "quickstart/corpus/*",
+            "quickstart/samples/*",
+            "quickstart/samples/*/*",
+        ]
+    },
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,
     entry_points={"console_scripts": ["biobert = biobert_jax.cli:main"]},

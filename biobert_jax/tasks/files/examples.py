@@ -42,6 +42,7 @@ class TextExample:
       spans: the mentions that a relation is asked of, in order, where the file has them.
       group: what several examples have in common that are answered as one, such as the passages
         of a yes/no question; "": it stands alone.
+      document: what it is from, such as an abstract; a split keeps examples of one together.
     """
 
     id: str
@@ -51,6 +52,7 @@ class TextExample:
     value: float | None = None
     spans: tuple[Span, ...] = ()
     group: str = ""
+    document: str = ""
     where: str = field(default="", compare=False)
 
 
@@ -68,6 +70,10 @@ class Question:
       is_impossible: the passage does not answer it; None: the file does not say.
       group: the question's own id where it is asked of several passages (BioASQ); else `id`.
       kind: "factoid", "list" or "" (SQuAD).
+      synonyms: BioASQ's exact answer, where the file has it: of each thing asked for, all names
+        that count as right, whether this passage has them or not.
+      document: what the passage is from, such as an article; a split keeps questions of one
+        together.
     """
 
     id: str
@@ -78,4 +84,6 @@ class Question:
     is_impossible: bool | None = None
     group: str = ""
     kind: str = ""
+    synonyms: tuple[tuple[str, ...], ...] = ()
+    document: str = ""
     where: str = field(default="", compare=False)
