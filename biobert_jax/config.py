@@ -263,6 +263,7 @@ class PretrainConfig:
 
 # Kinds of `data.kind`: classes that exclude each other, any number of classes, a number.
 TEXT_KINDS = ("single", "multi_label", "regression")
+ANSWER_KINDS = ("span", "factoid", "list")
 AVERAGES = ("micro", "macro", "binary")
 MARKERS = ("none", "anonymize", "tags")
 POOLING = ("cls", "markers")
@@ -290,17 +291,20 @@ class FinetuneDataConfig:
     class_weights: str = "none"  # classification: none, or balanced: rare classes weigh more
     markers: str = "none"  # classification: none, anonymize (@TYPE$) or tags around mentions
     pooling: str = "cls"  # classification: what is classified: [CLS], or the markers' vectors
+    answer_kind: str = "span"  # qa: span (SQuAD), factoid or list (BioASQ): how it is scored
     stride: int = 128  # qa: pieces from the start of a window to that of the next
     max_query_length: int = 64  # qa: pieces of a question; longer ones are cut
     max_answer_length: int = 30  # qa: pieces of an answer
     n_best: int = 20  # qa: answers kept a question
     no_answer: bool = False  # qa: a passage may hold no answer (SQuAD 2.0)
+    list_threshold: float = 0.42  # qa: the least probability of a list's answers (Yoon 2019)
 
     def __post_init__(self):
         _local("data.dir", self.dir.removeprefix("tfds:"))
         for name in ("batch_size", "stride", "max_query_length", "max_answer_length", "n_best"):
             _positive(f"data.{name}", getattr(self, name))
         _one_of("data.kind", self.kind, TEXT_KINDS)
+        _one_of("data.answer_kind", self.answer_kind, ANSWER_KINDS)
         _one_of("data.average", self.average, AVERAGES)
         _one_of("data.class_weights", self.class_weights, ("none", "balanced"))
         _one_of("data.markers", self.markers, MARKERS)

@@ -79,6 +79,7 @@ def finetune(
     train = task.encode(data.train, setting, config.seed)
     batches = train.arrays(with_targets=True)
     held_out = task.encode(data.held_out, setting, None) if data.held_out else None
+    _tell_notes(config.data.train, train)
     sha256 = _sha256(batches, setting)
     num_steps, steps_an_epoch = _length(config, len(train.rows))
 
@@ -166,7 +167,9 @@ def finetune(
     # The result: the test file's scores, predictions and a model card.
     predictions = []
     if data.test:
-        predictions = predict(state.params, data.test, task.encode(data.test, setting, None))
+        test = task.encode(data.test, setting, None)
+        _tell_notes([config.data.test], test)
+        predictions = predict(state.params, data.test, test)
     training = Training(len(data.train), task.unit, len(train.rows), num_steps)
     content = _scores(task, config, data.test, predictions, setting)
     if distributed.is_first():
@@ -262,12 +265,18 @@ def _scores(
     task: Task, config: FinetuneConfig, test: Sequence, predictions: Sequence, setting: Setting
 ) -> dict[str, Any]:
     """The content of `scores.json`; without "test" where the test file has no labels."""
-    content: dict[str, Any] = {"task": task.name, "main_score": task.main_score}
+    name = task.main_score(setting.options)
+    content: dict[str, Any] = {"task": task.name, "main_score": name}
     if test and all(map(task.has_labels, test)):
         content["test"] = task.score(test, predictions, setting)
     elif test:
         _say(f"{_data_file(config, config.data.test)}: no labels: predicted, not scored")
     return content | {"file": config.data.test, "examples": len(test), "unit": task.unit}
+
+
+def _tell_notes(files: Sequence[str], encoded: Encoded) -> None:
+    for note in encoded.notes:
+        _say(f"{', '.join(files)}: {note}")
 
 
 def _check_results(workdir: Path, task: Task) -> None:

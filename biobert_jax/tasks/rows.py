@@ -88,12 +88,14 @@ class Encoded:
       targets: arrays a row [N, …] that are learnt; empty without them. What is `NO_TARGET`, or
         NaN, weighs nothing.
       index: the task's own way from sequences back to examples.
+      notes: what the user should be told of the examples, such as how many were cut.
     """
 
     rows: Rows
     inputs: Mapping[str, np.ndarray]
     targets: Mapping[str, np.ndarray]
     index: Any = None
+    notes: tuple[str, ...] = ()
 
     def arrays(self, *, with_targets: bool) -> dict[str, np.ndarray]:
         """All that a batch is cut from."""

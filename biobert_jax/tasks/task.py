@@ -69,7 +69,7 @@ class Task:
       name: of `config.task` and of its checkpoints' kind.
       unit: what an example is called: sentence, text, question.
       keys: the keys of `data` that it has beside `SHARED_KEYS`.
-      main_score: of the scores, the one that runs are compared by; larger is better.
+      main_score: options to the name of the score that runs are compared by; larger is better.
       read: (file, options) to examples; without labels where the file has none. Options hold
         `format`, and the values of `keys`.
       labels: (training examples, options) to the outputs' labels, in order. Raises where there is
@@ -97,7 +97,7 @@ class Task:
     name: str
     unit: str
     keys: tuple[str, ...]
-    main_score: str
+    main_score: Callable[[Mapping[str, Any]], str]
     read: Callable[[Path, Mapping[str, Any]], list[Any]]
     labels: Callable[[Sequence[Any], Mapping[str, Any]], tuple[str, ...]]
     encode: Callable[[Sequence[Any], Setting, int | None], Encoded]
