@@ -1,5 +1,6 @@
 """From scores of starts and ends to answers: n-best lists, no answer, passages of one question."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -8,6 +9,13 @@ import numpy as np
 
 from biobert_jax.tasks.files.examples import Question
 from biobert_jax.tasks.questions import Passage, QuestionRows, Window, most_context
+
+# Of answers that are joined over passages, in characters.
+LONGEST_JOINED = 100
+_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_NUMBERS = {word: number for number, word in enumerate(_WORDS, 2)}
+    zip("two three four five six seven eight nine ten".split(), range(2, 11), strict=True)
+)
 
 
 class Candidate(NamedTuple):
@@ -132,17 +140,26 @@ def join_passages(
 ) -> dict[str, list[Candidate]]:
     """Of each question asked of several passages its answers, best first.
 
-    As BioBERT joins them: all passages' lists by probability, one of each text, whatever its case.
+    As BioBERT joins them: the lists of all passages together, without what is longer than 100
+    characters; answers that are equal but for case are one, and their probabilities are added.
     """
-    pools: dict[str, list[Candidate]] = {}
+    pools: dict[str, dict[str, Candidate]] = {}
     for question, answer in zip(questions, answers, strict=True):
-        pools.setdefault(question.group or question.id, []).extend(
-            c for c in answer.n_best if c.text
-        )
-    joined = {}
-    for id_, pool in pools.items():
-        best: dict[str, Candidate] = {}
-        for candidate in sorted(pool, key=lambda c: -c.probability):
-            best.setdefault(" ".join(candidate.text.split()).casefold(), candidate)
-        joined[id_] = list(best.values())
-    return joined
+        pool = pools.setdefault(question.group or question.id, {})
+        for candidate in answer.n_best:
+            if not 0 < len(candidate.text) <= LONGEST_JOINED:
+                continue
+            name = candidate.text.lower()
+            first = pool.get(name)
+            total = candidate.probability + (first.probability if first else 0.0)
+            pool[name] = (first or candidate)._replace(probability=total)
+    return {id_: sorted(pool.values(), key=lambda c: -c.probability) for id_, pool in pools.items()}
+
+
+def number_asked(question: str) -> int | None:
+    """How many things a list question asks for, where it says: "Which 3 drugs …"."""
+    words = re.findall(r"\w+", question.lower())
+    for word in words:
+        if word in _NUMBERS or (word.isdecimal() and 0 < int(word) < 50):
+            return _NUMBERS[word] if word in _NUMBERS else int(word)
+    return None

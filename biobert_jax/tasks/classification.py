@@ -125,23 +125,23 @@ def outputs(model: nnx.Module, inputs: Mapping[str, Array]) -> Array:
 def decode(
     outputs: np.ndarray | None, encoded: Encoded, examples: Sequence[TextExample], setting: Setting
 ) -> list[Prediction]:
-    """Labels and probabilities; examples of a group share the mean of theirs."""
+    """Labels and probabilities; a group's examples share their mean logits (BioBERT)."""
     if outputs is None:
         return []
     logits, kind = encoded.rows.by_sequence(outputs), setting.options["kind"]
     if kind == "regression":
         values = logits[:, 0] * setting.options["sd"] + setting.options["mean"]
         return [Prediction(value=float(value)) for value in values]
+    names = [example.group or f"\0{i}" for i, example in enumerate(examples)]
+    _, group = np.unique(names, return_inverse=True)
+    sums = np.zeros((len(logits), logits.shape[1]))
+    np.add.at(sums, group, logits)
+    logits = sums[group] / np.bincount(group)[group][:, None]
     if kind == "multi_label":
         found = 1 / (1 + np.exp(-logits))
     else:
         exponentials = np.exp(logits - logits.max(-1, keepdims=True))
         found = exponentials / exponentials.sum(-1, keepdims=True)
-    names = [example.group or f"\0{i}" for i, example in enumerate(examples)]
-    _, group = np.unique(names, return_inverse=True)
-    sums = np.zeros((len(found), found.shape[1]))
-    np.add.at(sums, group, found)
-    found = sums[group] / np.bincount(group)[group][:, None]
     chosen = found >= 0.5 if kind == "multi_label" else found == found.max(-1, keepdims=True)
     predictions = []
     for probabilities, places in zip(found, chosen, strict=True):

@@ -23,6 +23,7 @@ from biobert_jax.tasks.qa_results import (
     SUBMISSION,
     answers_by_question,
     card,
+    gold_by_question,
     mistakes,
     report,
     write,
@@ -129,7 +130,7 @@ def score(
         scores = squad.score(gold, found)
         right = {id_ for id_, one in squad.per_question(gold, found).items() if one[1] > 0}
         return scores | {"mistakes": mistakes(examples, predictions, right)}
-    things = {q.group or q.id: q.synonyms or (q.answers,) for q in examples}
+    things = gold_by_question(examples)
     joined = answers_by_question(examples, predictions, setting)
     texts = {id_: [c.text for c in found] for id_, found in joined.items()}
     return (bioasq.score_factoid if kind == "factoid" else bioasq.score_list)(things, texts)

@@ -7,7 +7,7 @@ from typing import Any
 
 from biobert_jax.files import write_text_atomically
 from biobert_jax.scoring import bioasq
-from biobert_jax.tasks.answers import Answer, Candidate, join_passages
+from biobert_jax.tasks.answers import Answer, Candidate, join_passages, number_asked
 from biobert_jax.tasks.files.examples import Question
 from biobert_jax.tasks.task import Card, Setting
 
@@ -19,15 +19,39 @@ _MISTAKES, _CONTEXT = 20, 150
 def answers_by_question(
     examples: Sequence[Question], predictions: Sequence[Answer], setting: Setting
 ) -> dict[str, list[Candidate]]:
-    """Of each question five answers, or, of lists, those above the threshold (one at least)."""
+    """Of each question five answers; of lists as many as it asks for, or those that are likely.
+
+    One at least, where there is any.
+    """
     joined = join_passages(examples, predictions)
     if setting.options["answer_kind"] != "list":
         return {id_: found[: bioasq.MOST_ANSWERS] for id_, found in joined.items()}
     least = setting.options["list_threshold"]
-    return {
-        id_: [c for c in found if c.probability >= least] or found[:1]
-        for id_, found in joined.items()
-    }
+    asked = {q.group or q.id: number_asked(q.question) for q in examples}
+    answers = {}
+    for id_, found in joined.items():
+        likely = [c for c in found if c.probability >= least] or found[:1]
+        answers[id_] = found[: asked[id_]] if asked[id_] else likely
+    return answers
+
+
+def gold_by_question(examples: Sequence[Question]) -> dict[str, list[tuple[str, ...]]]:
+    """Of each question that has answers all that is asked for, each with its names.
+
+    BioBERT's files give passages' answers alone: of a factoid question they are names of one
+    thing, of a list each is one.
+    """
+    gold: dict[str, list[tuple[str, ...]]] = {}
+    for q in examples:
+        if q.synonyms:
+            gold[q.group or q.id] = list(q.synonyms)
+        elif q.answers:
+            things = gold.setdefault(q.group or q.id, [])
+            if q.kind == "list":
+                things += [(name,) for name in q.answers if (name,) not in things]
+            else:
+                things[:] = [tuple(dict.fromkeys((*sum(things, ()), *q.answers)))]
+    return gold
 
 
 def report(scores: Mapping[str, Any]) -> str:
