@@ -14,8 +14,6 @@ from biobert_jax.tasks.questions import Passage, QuestionRows, Window, most_cont
 LONGEST_JOINED = 100
 _WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _NUMBERS = {word: number for number, word in enumerate(_WORDS, 2)}
-    zip("two three four five six seven eight nine ten".split(), range(2, 11), strict=True)
-)
 
 
 class Candidate(NamedTuple):
