@@ -1,0 +1,80 @@
+"""Formats of fine-tuning data by name, and which one a file has."""
+
+import gzip
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from biobert_jax.errors import UserError, nearest
+from biobert_jax.tasks.files.bioasq import read_bioasq, read_bioasq_yes_no
+from biobert_jax.tasks.files.conll import read_sentences
+from biobert_jax.tasks.files.jsonl import read_jsonl
+from biobert_jax.tasks.files.squad import read_squad, read_yes_no
+from biobert_jax.tasks.files.tsv import read_tsv
+
+
+class Format(NamedTuple):
+    """A form of files.
+
+    Attributes:
+      readers: by task, the function from a file to its examples.
+      suffixes: that its files' names end with, before .gz.
+    """
+
+    readers: dict[str, Callable[[str | os.PathLike[str]], list[Any]]]
+    suffixes: tuple[str, ...]
+
+
+FORMATS = {
+    "conll": Format({"ner": read_sentences}, (".tsv", ".conll", ".txt", ".iob", ".bio")),
+    "tsv": Format({"classification": read_tsv}, (".tsv", ".txt")),
+    "jsonl": Format({"classification": read_jsonl}, (".jsonl", ".txt")),
+    "squad": Format({"qa": read_squad, "classification": read_yes_no}, (".json",)),
+    "bioasq": Format({"qa": read_bioasq, "classification": read_bioasq_yes_no}, (".json",)),
+}
+
+
+def read_examples(path: str | os.PathLike[str], task: str, format: str = "") -> list[Any]:
+    """The examples of a file, read as `format`, or as its name and first bytes say.
+
+    Raises:
+      UserError: no such format; one that the task has no reader of; what the reader refuses.
+    """
+    known = [name for name, form in FORMATS.items() if task in form.readers]
+    if format and format not in known:
+        near = nearest(format, known)
+        hint = f"did you mean {near!r}? " if near else ""
+        raise UserError(f"data.format is {format!r}: {hint}of {task}: {', '.join(known)}")
+    return FORMATS[format or format_of(Path(path), task, known)].readers[task](path)
+
+
+def format_of(path: Path, task: str, known: list[str]) -> str:
+    """The format that a file's name and content say, of those `known`."""
+    if len(known) == 1:
+        return known[0]
+    name = path.name.lower().removesuffix(".gz")
+    fitting = [form for form in known if name.endswith(FORMATS[form].suffixes)]
+    if len(fitting) == 1:
+        return fitting[0]
+    start = _first_bytes(path)
+    if {"squad", "bioasq"} <= set(fitting):
+        # SQuAD's has a list of articles, BioASQ's of questions; lists of questions go about too.
+        return "squad" if b'"data"' in start or b'"paragraphs"' in start else "bioasq"
+    if {"tsv", "jsonl"} <= set(fitting):
+        return "jsonl" if start.lstrip().startswith(b"{") else "tsv"
+    if not fitting:
+        raise UserError(
+            f"{path}: its name ends with none of "
+            f"{', '.join(s for form in known for s in FORMATS[form].suffixes)}: set data.format to "
+            f"one of {', '.join(known)}"
+        )
+    return fitting[0]
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            return file.read(4096)
+    except OSError:
+        return b""  # the reader says what is wrong

@@ -1,0 +1,185 @@
+"""Every kind of task by its command, on the embedded samples: it trains, scores and goes on."""
+
+import dataclasses
+import json
+import sys
+import types
+
+import pytest
+
+from biobert_jax import cli
+from biobert_jax.checkpoints.load import load_checkpoint
+from tests.end_to_end.conftest import ROOT
+
+SAMPLES = ROOT / "biobert_jax/quickstart/samples"
+STEPS = 4
+FILES = {"tsv": ("train.tsv", "devel.tsv", "test.tsv")}
+FILES |= {
+    suffix: tuple(f"{split}.{suffix}" for split in ("train", "devel", "test"))
+    for suffix in ("json", "jsonl")
+}
+
+# Name: preset, folder, files, more options, the files that it leaves, and its main score.
+TASKS = {
+    "relations": (
+        "classification:gad",
+        *("relations", "tsv", []),
+        *(("test_results.tsv", "predictions.jsonl"), "f1"),
+    ),
+    "micro": (
+        "classification",
+        *("relations", "tsv", ["excluded_labels=0", "class_weights=balanced"]),
+        *(("test_results.tsv",), "f1"),
+    ),
+    "anonymized": (
+        "classification",
+        *("mentions", "jsonl", ["markers=anonymize", "average=macro"]),
+        *(("predictions.jsonl",), "f1"),
+    ),
+    "tags": (
+        "classification",
+        *("mentions", "jsonl", ["markers=tags", "pooling=markers"]),
+        *(("predictions.jsonl",), "f1"),
+    ),
+    "topics": (
+        "classification:hoc",
+        *("topics", "jsonl", ["max_seq_length=64"]),
+        *(("predictions.jsonl",), "f1"),
+    ),
+    "pairs": (
+        "classification:biosses",
+        *("pairs", "tsv", ["max_seq_length=64"]),
+        *(("predictions.jsonl",), "pearson"),
+    ),
+    "yes/no": (
+        "qa:bioasq_yesno",
+        *("bioasq", "json", ["max_seq_length=64"]),
+        *(("predictions.jsonl",), "f1"),
+    ),
+    "factoid": (
+        "qa:bioasq_factoid",
+        *("bioasq", "json", ["max_seq_length=64", "stride=16"]),
+        *(("nbest_predictions.json", "BioASQform_BioASQ-answer.json"), "mrr"),
+    ),
+    "list": (
+        "qa:bioasq_list",
+        *("bioasq", "json", ["max_seq_length=64", "stride=16"]),
+        *(("predictions.json", "BioASQform_BioASQ-answer.json"), "f1"),
+    ),
+    "questions": (
+        "qa:squad",
+        *("questions", "json", ["max_seq_length=64", "stride=16"]),
+        *(("predictions.json", "nbest_predictions.json"), "f1"),
+    ),
+    "no answer": (
+        "qa:squad2",
+        *("questions", "json", ["max_seq_length=64", "stride=16"]),
+        *(("predictions.json", "null_odds.json"), "f1"),
+    ),
+}
+
+
+def command(init, workdir, name, *more):
+    preset, folder, suffix, options, *_ = TASKS[name]
+    train, devel, test = FILES[suffix]
+    given = [f"train={train}", f"eval={devel}", f"test={test}", f"dir={SAMPLES / folder}"]
+    return [
+        *("finetune", "--config", preset, "--workdir", str(workdir)),
+        *(f"--config.data.{option}" for option in (*given, "batch_size=4", *options)),
+        *(f"--config.init={init}", f"--config.train.num_steps={STEPS}"),
+        *("--config.train.eval_every=2", "--config.train.checkpoint_every=2", *more),
+    ]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_kind_of_task_runs_by_its_preset(name, pretrained, tmp_path, capsys):
+    assert cli.main(command(pretrained, tmp_path / "run", name)) == 0
+    *_, files, main_score = TASKS[name]
+    scores = json.loads((tmp_path / "run/scores.json").read_text())
+    assert scores["main_score"] == main_score
+    assert -1 <= scores["test"][main_score] <= 1
+    assert all((tmp_path / "run" / file).stat().st_size for file in files)
+    assert f"{scores['test'][main_score]:.4f}" in capsys.readouterr().out
+    assert f"{scores['test'][main_score]:.4f}" in (tmp_path / "run/README.md").read_text()
+    log = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert any(f"eval_{main_score}" in line for line in log)
+    loaded = load_checkpoint(tmp_path / "run")
+    assert loaded.kind == scores["task"] and loaded.options
+
+
+def test_predictions_and_probabilities_agree(pretrained, tmp_path):
+    assert cli.main(command(pretrained, tmp_path / "run", "relations")) == 0
+    lines = (tmp_path / "run/predictions.jsonl").read_text().splitlines()
+    rows = (tmp_path / "run/test_results.tsv").read_text().splitlines()
+    assert len(lines) == len(rows) == 24
+    for line, row in zip(map(json.loads, lines), rows, strict=True):
+        shares = [float(cell) for cell in row.split("\t")]
+        assert sum(shares) == pytest.approx(1, abs=1e-5)
+        assert list(line["probabilities"].values()) == pytest.approx(shares, abs=1e-5)
+        assert line["labels"] == [max(line["probabilities"], key=line["probabilities"].get)]
+
+
+def test_a_checkpoint_of_another_task_is_refused(tagger, tmp_path, capsys):
+    words = command(tagger, tmp_path / "run", "questions")
+    assert cli.main(words) == 1
+    [line] = capsys.readouterr().err.splitlines()[-1:]
+    assert "a checkpoint for ner, but the task is qa" in line and "reinitialize_head" in line
+    assert cli.main([*words, "--config.reinitialize_head=true"]) == 0
+    assert "its head is left out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "words"),
+    [
+        ("relations", ["data.stride=9"], "data.stride is 9, but task classification does not use"),
+        ("questions", ["data.kind=regression"], "data.kind is 'regression', but task qa does not"),
+        ("relations", ["data.excluded_labels=O"], "data.excluded_labels 'O' is not one of the"),
+        ("relations", ["data.format=squat"], "data.format is 'squat': did you mean 'squad'"),
+        ("relations", ["task=classify"], "task is 'classify': did you mean 'classification'?"),
+        ("relations", ["data.markers=tags"], "0 mention(s) given, where data.markers=tags needs"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(name, more, words, pretrained, tmp_path, capsys):
+    options = [f"--config.{option}" for option in more]
+    assert cli.main(command(pretrained, tmp_path / "run", name, *options)) == 1
+    [line] = capsys.readouterr().err.splitlines()[-1:]
+    assert words in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_files_without_content_or_labels_are_said(pretrained, tmp_path, capsys):
+    for name in ("train.tsv", "test.tsv"):
+        (tmp_path / name).write_bytes((SAMPLES / "relations" / name).read_bytes())
+    (tmp_path / "devel.tsv").write_text("")
+    rows = (tmp_path / "test.tsv").read_text().splitlines()
+    (tmp_path / "test.tsv").write_text("".join(row.rsplit("\t", 1)[0] + "\n" for row in rows))
+    data = f"--config.data.dir={tmp_path}"
+    assert cli.main(command(pretrained, tmp_path / "run", "relations", data)) == 0
+    said = capsys.readouterr()
+    assert "devel.tsv: 0 bytes: only the end is scored" in said.err
+    assert "test.tsv: no labels: predicted, not scored" in said.err
+    assert "test scores" not in said.out
+    assert "test" not in json.loads((tmp_path / "run/scores.json").read_text())
+    assert len((tmp_path / "run/predictions.jsonl").read_text().splitlines()) == 24
+
+
+def test_a_seventh_task_is_a_module(pretrained, tmp_path, monkeypatch):
+    """Which of two words a text begins with: no file of the package knows of it."""
+    from biobert_jax.tasks import classification
+
+    def read(path, options):
+        return [
+            dataclasses.replace(example, labels=(("short", "long")[len(example.text) > 60],))
+            for example in classification.read(path, options)
+        ]
+
+    task = dataclasses.replace(classification.TASK, name="seventh", read=read)
+    module = types.ModuleType("biobert_jax.tasks.seventh")
+    module.TASK = task
+    module.__spec__ = types.SimpleNamespace(name=module.__name__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    words = command(pretrained, tmp_path / "run", "micro", "--config.task=seventh")
+    words = [word for word in words if "excluded_labels" not in word]
+    assert cli.main(words) == 0
+    assert load_checkpoint(tmp_path / "run").labels == ("long", "short")
+    assert json.loads((tmp_path / "run/scores.json").read_text())["task"] == "seventh"
