@@ -6,8 +6,8 @@
         --config.data.dir=data/bioasq --config.init=runs/squad
 
 SQuAD first, then BioASQ, as its authors did: the second run starts from the first one's workdir and
-keeps its head. Test scores of BioBERT v1.1 (Lee et al. 2020) and PubMedBERT (BLURB); those measured
-here, from a 6-layer MiniLM, are in RESULTS.md:
+keeps its head. Expected: RESULTS.md has what was measured here, from a 6-layer MiniLM. Test scores
+of BioBERT v1.1 (Lee et al. 2020) and of PubMedBERT (BLURB):
 
     squad, squad2    exact match, F1           no figure of BioBERT's, a step on the way
     bioasq_factoid   strict, lenient, MRR      6b: 42.86, 57.77, 48.43

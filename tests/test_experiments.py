@@ -44,9 +44,14 @@ def test_the_paper_is_the_papers():
     assert (config.masking.rate, config.masking.mask_fraction) == (0.15, 0.8)
 
 
-def test_every_preset_of_the_tagger_is_valid():
-    path = ROOT / "experiments/ner.py"
+@pytest.mark.parametrize("name", ["ner", "classification", "qa"])
+def test_every_preset_of_a_task_is_valid(name):
+    from biobert_jax.tasks.task import options_of, task_of
+
+    path = ROOT / f"experiments/{name}.py"
     presets = runpy.run_path(str(path))["PRESETS"]
     assert len(presets) > 3
     for preset in ["", *presets]:
-        assert load(path, FinetuneConfig, preset).task == "ner"
+        config = load(path, FinetuneConfig, preset)
+        assert config.task == name or preset in ("pubmedqa", "bioasq_yesno")
+        options_of(task_of(config.task), config.data)  # no key of another task

@@ -1,9 +1,9 @@
 """Hugging Face BERT folders (`config.json`, `model.safetensors`, `vocab.txt`), both directions.
 
-One table names every parameter on both sides. Theirs are one array a layer and [out, in]; ours
-stack the layers on a leading axis and are [in, out].
+`table.TABLE` names every parameter on both sides.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,69 +22,27 @@ from biobert_jax.checkpoints.huggingface_files import (
     read_weights,
 )
 from biobert_jax.checkpoints.labels import check_labels
+from biobert_jax.checkpoints.table import TABLE, Entry, drop_incomplete_heads
 from biobert_jax.checkpoints.tree import flatten, unflatten
 from biobert_jax.config import ModelConfig
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.json_fields import read_optional_object
 
-
-class Entry(NamedTuple):
-    """One parameter: our path, their name (`{}` is the layer), our shape, whether to transpose.
-
-    Sizes are numbers or fields of ModelConfig; "labels" is the number of labels.
-    """
-
-    ours: str
-    theirs: str
-    shape: tuple[str | int, ...]
-    transpose: bool = False
-
-
-def _dense(ours: str, theirs: str, size_in: str, size_out: str | int) -> list[Entry]:
-    layers = ("num_hidden_layers",) if "{}" in theirs else ()
-    return [
-        Entry(f"{ours}/kernel", f"{theirs}.weight", (*layers, size_in, size_out), True),
-        Entry(f"{ours}/bias", f"{theirs}.bias", (*layers, size_out)),
-    ]
-
-
-def _norm(ours: str, theirs: str) -> list[Entry]:
-    shape = ("num_hidden_layers", "hidden_size") if "{}" in theirs else ("hidden_size",)
-    return [
-        Entry(f"{ours}/scale", f"{theirs}.weight", shape),
-        Entry(f"{ours}/bias", f"{theirs}.bias", shape),
-    ]
-
-
-_H, _I = "hidden_size", "intermediate_size"
-_LAYERS, _LAYER = "bert/encoder/layers", "bert.encoder.layer.{}"
-_TABLES = {
-    "word_embeddings": "vocab_size",
-    "position_embeddings": "max_position_embeddings",
-    "token_type_embeddings": "type_vocab_size",
+# Of each task whose model they have: their class, and the head of ours.
+CLASSES = {
+    "ner": ("TokenClassification", "classifier"),
+    "classification": ("SequenceClassification", "classifier"),
+    "qa": ("QuestionAnswering", "qa_outputs"),
 }
-TABLE: tuple[Entry, ...] = (
-    *(
-        Entry(f"bert/embeddings/{name}/embedding", f"bert.embeddings.{name}.weight", (size, _H))
-        for name, size in _TABLES.items()
-    ),
-    *_norm("bert/embeddings/layer_norm", "bert.embeddings.LayerNorm"),
-    *_dense(f"{_LAYERS}/attention/query", f"{_LAYER}.attention.self.query", _H, _H),
-    *_dense(f"{_LAYERS}/attention/key", f"{_LAYER}.attention.self.key", _H, _H),
-    *_dense(f"{_LAYERS}/attention/value", f"{_LAYER}.attention.self.value", _H, _H),
-    *_dense(f"{_LAYERS}/attention/output", f"{_LAYER}.attention.output.dense", _H, _H),
-    *_norm(f"{_LAYERS}/attention_norm", f"{_LAYER}.attention.output.LayerNorm"),
-    *_dense(f"{_LAYERS}/intermediate", f"{_LAYER}.intermediate.dense", _H, _I),
-    *_dense(f"{_LAYERS}/output", f"{_LAYER}.output.dense", _I, _H),
-    *_norm(f"{_LAYERS}/output_norm", f"{_LAYER}.output.LayerNorm"),
-    *_dense("pooler", "bert.pooler.dense", _H, _H),
-    *_dense("mlm/transform", "cls.predictions.transform.dense", _H, _H),
-    *_norm("mlm/layer_norm", "cls.predictions.transform.LayerNorm"),
-    Entry("mlm/bias", "cls.predictions.bias", ("vocab_size",)),
-    *_dense("nsp", "cls.seq_relationship", _H, 2),
-    *_dense("classifier", "classifier", _H, "labels"),
-)
+# Their `problem_type`, by ours.
+PROBLEMS = {
+    "single": "single_label_classification",
+    "multi_label": "multi_label_classification",
+    "regression": "regression",
+}
+# Of config.json: what a task knows beside its labels, which theirs have no place for.
+OPTIONS = "biobert_jax_options"
 
 _WORDS = "embeddings.word_embeddings.weight"
 _DECODER = "cls.predictions.decoder"
@@ -94,13 +52,14 @@ _OLD_NAMES = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "Layer
 class HuggingFaceFolder(NamedTuple):
     """What a folder holds: `params` nested, `unexpected` their names that we have no place for.
 
-    `is_tagger`: `labels` are those of its classifier, which label words.
+    `kind` is as of `load.Checkpoint`, and so are `labels` and `options`.
     """
 
     model: ModelConfig
     params: dict[str, Any]
-    is_tagger: bool
+    kind: str
     labels: tuple[str, ...]
+    options: dict[str, Any]
     unexpected: tuple[str, ...]
     tokenizer: Tokenizer
     max_seq_length: int
@@ -117,18 +76,21 @@ def read(folder: Path) -> HuggingFaceFolder:
     arrays = read_weights(folder)
     try:
         arrays = standard_names(arrays)
-        unexpected = _drop_foreign_heads(arrays, config)
+        kind, unexpected = _kind_of_heads(arrays, config)
         flat, unknown = from_huggingface(arrays, config.model.num_hidden_layers)
-        unexpected += _drop_incomplete_heads(flat)
+        unexpected += drop_incomplete_heads(flat)
     except UserError as error:
         raise UserError(f"{folder}: {error}") from error
     tokenizer = load_tokenizer(folder)
     length = _max_seq_length(folder / "tokenizer_config.json", config.model.max_position_embeddings)
+    if kind and f"{CLASSES[kind][1]}/kernel" not in flat:  # half of it was there
+        kind = ""
     return HuggingFaceFolder(
         config.model,
         unflatten(flat),
-        "classifier/kernel" in flat,
-        config.labels,
+        kind or ("pretraining" if "mlm/bias" in flat else "encoder"),
+        config.labels if kind in ("ner", "classification") else (),
+        _options(kind, config),
         tuple(unexpected) + unknown,
         tokenizer,
         length,
@@ -167,8 +129,13 @@ def standard_names(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return named
 
 
-def _drop_foreign_heads(arrays: dict[str, np.ndarray], config: FolderConfig) -> list[str]:
-    """Takes heads out that ours would compute otherwise; returns what is to be said of them."""
+def _kind_of_heads(arrays: dict[str, np.ndarray], config: FolderConfig) -> tuple[str, list[str]]:
+    """The task of the folder's head, "" where it has none; takes heads out that ours would compute
+    otherwise.
+
+    Returns:
+      The task, and what is to be said of what was taken out.
+    """
     dropped = []
     # transformers computes with the decoder's; it saves a tied one under both names or either.
     weight, bias = arrays.pop(f"{_DECODER}.weight", None), arrays.pop(f"{_DECODER}.bias", None)
@@ -185,34 +152,36 @@ def _drop_foreign_heads(arrays: dict[str, np.ndarray], config: FolderConfig) -> 
             "cls.predictions (its decoder is not the word embeddings, as ours is: the masked LM "
             "head is left out)"
         )
-    # A classifier of whole texts has the same shape as one of words.
-    labels_words = "TokenClassification" in config.head
+    # A classifier of whole texts has the same shape as one of words: the class tells them apart.
+    kind = next((task for task, (name, _) in CLASSES.items() if name in config.head), "")
     if not config.head and "classifier.weight" in arrays:
-        try:
+        with contextlib.suppress(UserError):
             check_labels(config.labels, "")
-            labels_words = True
-        except UserError:
-            labels_words = False
-    if "classifier.weight" in arrays and not labels_words:
-        for name in [name for name in arrays if name.startswith("classifier.")]:
-            del arrays[name]
-        dropped.append(f"classifier (of {config.head or 'an unknown model'}, not of a tagger)")
-    if labels_words and "classifier.weight" not in arrays:
-        raise UserError(f"{config.path.name} says {config.head}, but there is no classifier.weight")
-    return dropped
+            kind = "ner"
+    if not config.head and "qa_outputs.weight" in arrays:
+        kind = "qa"
+    if kind == "classification" and "bert.pooler.dense.weight" not in arrays:
+        kind = ""
+    wanted = CLASSES[kind][1] if kind else ""
+    for head in ("classifier", "qa_outputs"):
+        if f"{head}.weight" in arrays and head != wanted:
+            for name in [name for name in arrays if name.startswith(f"{head}.")]:
+                del arrays[name]
+            dropped.append(f"{head} (of {config.head or 'an unknown model'})")
+    if wanted and f"{wanted}.weight" not in arrays:
+        raise UserError(f"{config.path.name} says {config.head}, but there is no {wanted}.weight")
+    return kind, dropped
 
 
-def _drop_incomplete_heads(flat: dict[str, np.ndarray]) -> list[str]:
-    """Takes heads out of which a part is missing: half a head is none."""
-    dropped = []
-    for head in ("pooler", "mlm", "nsp", "classifier"):
-        entries = [entry for entry in TABLE if entry.ours.startswith(f"{head}/")]
-        lost = [entry.theirs for entry in entries if entry.ours not in flat]
-        if lost and len(lost) < len(entries):
-            for entry in entries:
-                flat.pop(entry.ours, None)
-            dropped.append(f"{head} (incomplete: it lacks {', '.join(lost)})")
-    return dropped
+def _options(kind: str, config: FolderConfig) -> dict[str, Any]:
+    """What the folder says of its task beside labels."""
+    options = dict(config.options)
+    if kind == "classification" and "kind" not in options:
+        ours = {theirs: name for name, theirs in PROBLEMS.items()}
+        # Without a word of it, transformers takes one output for a number.
+        default = "regression" if len(config.labels) == 1 else "single"
+        options["kind"] = ours.get(config.problem, default)
+    return options if kind else {}
 
 
 def from_huggingface(
@@ -241,39 +210,6 @@ def from_huggingface(
     return flat, tuple(sorted(named))
 
 
-def check_shapes(
-    params: Mapping[str, Any], model: ModelConfig, num_labels: int, *, theirs: bool
-) -> list[str]:
-    """What a model's parameters lack or have in another shape than its config says.
-
-    JAX takes an index past the end of a table for its last row: a table that is too short would
-    not be noticed later.
-
-    Args:
-      params: ours, nested. All of the encoder must be there; heads may be absent.
-      theirs: whether parameters are called by their Hugging Face names.
-    """
-    flat = flatten(params)
-    sizes = {**vars(model), "labels": num_labels}
-    problems = []
-    for entry in TABLE:
-        name = entry.theirs if theirs else entry.ours
-        if entry.ours not in flat:
-            if entry.ours.startswith("bert/"):
-                problems.append(f"{name} is missing")
-            continue
-        shape = tuple(sizes.get(size, size) for size in entry.shape)
-        found = np.shape(flat[entry.ours])
-        if found != shape:
-            if theirs:  # theirs are one a layer
-                layered = "{}" in name
-                found, shape = found[layered:], shape[layered:]
-                if entry.transpose:
-                    found, shape = found[::-1], shape[::-1]
-            problems.append(f"{name} is {_size(found)}, its config says {_size(shape)}")
-    return problems
-
-
 def to_huggingface(params: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Our parameters, nested, to theirs by name. Every one of ours must be in the table."""
     flat = {path: np.asarray(array) for path, array in flatten(params).items()}
@@ -299,27 +235,43 @@ def write(
     tokenizer: Tokenizer,
     labels: tuple[str, ...] = (),
     max_seq_length: int = 0,
+    *,
+    kind: str = "",
+    options: Mapping[str, Any] | None = None,
 ) -> None:
     """Writes a folder that transformers' `from_pretrained` and AutoTokenizer read.
 
     Args:
       folder: made where it is not there.
-      labels: with their types, so that transformers puts entities together.
+      labels: a tagger's with their types, so that transformers puts entities together.
       max_seq_length: row length it was fine-tuned with; 0: as many as there are positions.
+      kind: as `load.Checkpoint`'s; "": a tagger where there are labels, else what the heads say.
+      options: of the task; kept under a key of ours.
 
     Raises:
-      UserError: a SentencePiece vocabulary, which their BERT tokenizer cannot hold; the weights
-        cannot be written.
+      UserError: a SentencePiece vocabulary, which their BERT tokenizer cannot hold; a classifier of
+        markers' vectors, which their models do not have; the weights cannot be written.
     """
+    options = dict(options or {})
+    if options.get("pooling") == "markers":
+        raise UserError(
+            "a classifier of the markers' vectors: no model of transformers computes it: fine-tune "
+            "with data.pooling=cls to convert"
+        )
     if tokenizer.kind != "wordpiece":
         raise UserError(
             f"{tokenizer.path}: a Hugging Face BERT folder holds a WordPiece vocabulary only"
         )
     folder.mkdir(parents=True, exist_ok=True)
     names = {ours: theirs for theirs, ours in reversed(ACTIVATIONS.items())}
-    kind = "ForPreTraining" if "mlm" in params else "Model"
+    kind = kind or ("ner" if labels else "")
+    head = "ForPreTraining" if "mlm" in params else "Model"
+    if kind in CLASSES:
+        head = f"For{CLASSES[kind][0]}"
     config = {
-        "architectures": [f"Bert{'ForTokenClassification' if labels else kind}"],
+        "architectures": [
+            f"Bert{'ForPreTraining' if 'mlm' in params and head == 'Model' else head}"
+        ],
         "model_type": "bert",
         "hidden_act": names[model.hidden_act],
         "pad_token_id": tokenizer.special.pad,
@@ -328,6 +280,10 @@ def write(
     if labels:
         config["id2label"] = {str(index): label for index, label in enumerate(labels)}
         config["label2id"] = {label: index for index, label in enumerate(labels)}
+    if kind == "classification":
+        config["problem_type"] = PROBLEMS[options.get("kind", "single")]
+    if options:
+        config[OPTIONS] = options
     _write_json(folder / "config.json", config)
     (folder / "vocab.txt").write_bytes(tokenizer.vocab_bytes())
     _write_json(
@@ -352,10 +308,6 @@ def write(
 
 def _turn(array: np.ndarray, entry: Entry) -> np.ndarray:
     return np.ascontiguousarray(array.T) if entry.transpose else array
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))
 
 
 def _write_json(path: Path, content: dict) -> None:

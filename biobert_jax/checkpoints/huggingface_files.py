@@ -48,7 +48,8 @@ class FolderConfig(NamedTuple):
 
     `labels` are those of `id2label`, in the order of the outputs; `head` is the class that the
     weights are of, such as BertForTokenClassification, "" where nothing says it; `tied`: the
-    output layer of the masked LM is the word embeddings.
+    output layer of the masked LM is the word embeddings; `problem` is its `problem_type`, and
+    `options` what we have put there.
     """
 
     path: Path
@@ -56,6 +57,8 @@ class FolderConfig(NamedTuple):
     labels: tuple[str, ...]
     head: str
     tied: bool
+    problem: str = ""
+    options: Mapping[str, Any] = {}
 
 
 def is_folder(path: Path) -> bool:
@@ -63,14 +66,14 @@ def is_folder(path: Path) -> bool:
     return _first(path, CONFIGS) is not None and _first(path, WEIGHTS) is not None
 
 
-def read_config(folder: Path) -> FolderConfig:
-    """Reads a folder's config.
+def read_config(folder: Path, names: tuple[str, ...] = CONFIGS) -> FolderConfig:
+    """Reads a folder's config, the first of `names` that is there.
 
     Raises:
       UserError: no config; not a BERT that we can compute; values of other types, or labels that
         contradict each other. The file and the key are named.
     """
-    path = _first(folder, CONFIGS) or folder / CONFIGS[0]
+    path = _first(folder, names) or folder / names[0]
     values = read_optional_object(path)
     if values is None:
         raise UserError(f"{path}: no such file")
@@ -95,7 +98,18 @@ def read_config(folder: Path) -> FolderConfig:
         raise UserError(f"{path}: architectures is {classes!r}: a list of names was expected")
     tied = values.get("tie_word_embeddings", True)
     labels = _labels(path, values)
-    return FolderConfig(path, model, labels, classes[0] if classes else "", tied is not False)
+    options = values.get("biobert_jax_options") or {}
+    if not isinstance(options, dict):
+        raise UserError(f"{path}: biobert_jax_options is {options!r}: an object was expected")
+    return FolderConfig(
+        path,
+        model,
+        labels,
+        classes[0] if classes else "",
+        tied is not False,
+        str(values.get("problem_type") or ""),
+        options,
+    )
 
 
 def read_weights(folder: Path) -> dict[str, np.ndarray]:

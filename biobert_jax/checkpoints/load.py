@@ -1,20 +1,22 @@
 """Opens a checkpoint of any format, and fits its parameters to a model."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from biobert_jax.checkpoints import huggingface, huggingface_files, orbax
+from biobert_jax.checkpoints import huggingface, huggingface_files, orbax, tf1
 from biobert_jax.checkpoints.labels import check_labels, with_type
+from biobert_jax.checkpoints.table import check_shapes
 from biobert_jax.checkpoints.tree import flatten, unflatten
 from biobert_jax.config import COMPUTE_FIELDS, FUNCTION_FIELDS, ModelConfig
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.json_fields import read_optional_object
+from biobert_jax.scoring.conlleval import is_label
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Checkpoint:
 
     Attributes:
       path: where it was found (the step's folder, for a workdir).
-      format: "orbax" or "hf".
+      format: "orbax", "hf" or "tf1".
       kind: "pretraining", "encoder" (a bare encoder), or the name of its head's task.
       model: computed as by default: a kernel that training chose for its devices may not run here.
       params: nested dict of float32 NumPy arrays, paths as in the models.
@@ -59,8 +61,12 @@ def find_checkpoint(path: str | os.PathLike) -> tuple[Path, str]:
     """
     given, path = os.fspath(path), Path(path)
     if not path.exists():
+        if (prefix := tf1.find(path)) is not None:
+            return prefix, "tf1"
         raise UserError(_absent(given))
     if path.is_file():
+        if path.suffix == ".index" and (prefix := tf1.find(path)) is not None:
+            return prefix, "tf1"
         raise UserError(f"{path}: this is a file: give the folder of the checkpoint")
     if orbax.is_checkpoint(path):
         return path, "orbax"
@@ -69,13 +75,13 @@ def find_checkpoint(path: str | os.PathLike) -> tuple[Path, str]:
         return saved[0], "orbax"
     if huggingface_files.is_folder(path):
         return path, "hf"
+    if (prefix := tf1.find(path)) is not None:
+        return prefix, "tf1"
     raise UserError(f"{path}: no finished checkpoint here: {_what_is_there(path)}")
 
 
 def _absent(given: str) -> str:
     """What to say of a path where nothing is."""
-    if Path(f"{given}.index").is_file():
-        return f"{given}: TF1 checkpoints are not read in this version"
     parts = given.split("/")
     if len(parts) == 2 and all(parts) and not Path(parts[0]).exists():
         return (
@@ -88,8 +94,8 @@ def _absent(given: str) -> str:
 def _what_is_there(path: Path) -> str:
     """Why a folder is no checkpoint, as far as its files show."""
     names = {entry.name for entry in path.iterdir()}
-    if any(name.endswith(".ckpt.index") or name.startswith("bert_model.ckpt") for name in names):
-        return "TF1 checkpoints are not read in this version"
+    if any(".ckpt" in name for name in names):
+        return "files of a TF1 checkpoint, but no .index: copy all of them"
     if path.name == orbax.FOLDER and orbax.checkpoints_of(path.parent):
         return f"give {path.parent}, for its newest one, or one of the folders in here"
     if "config.json" in names and "train" in (read_optional_object(path / "config.json") or {}):
@@ -103,26 +109,42 @@ def _what_is_there(path: Path) -> str:
         return f"{', '.join(known)}, but no {missing}: copy the whole folder"
     return (
         "give a workdir, one of its checkpoints/STEP folders, or a Hugging Face folder "
-        "(config.json, model.safetensors, vocab.txt or tokenizer.json)"
+        "(config.json, model.safetensors, vocab.txt or tokenizer.json), or a TF1 checkpoint "
+        "(bert_model.ckpt.index, .data-00000-of-00001, bert_config.json, vocab.txt)"
     )
 
 
-def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
+def load_checkpoint(
+    path: str | os.PathLike, *, task: str = "", labels: Sequence[str] = ()
+) -> Checkpoint:
     """Reads a checkpoint's parameters and description, and compares them with each other.
 
     A workdir whose newest checkpoint is damaged is an error here; only resuming a run falls
     back to an older one.
+
+    Args:
+      task, labels: of the classifier of a TF1 checkpoint, which does not say them: "ner" or
+        "classification", and what its outputs stand for, in their order.
 
     Raises:
       UserError: there is none, or it is damaged; its files contradict each other: tables of
         other sizes than its config says, more tokens than rows.
     """
     path, form = find_checkpoint(path)
-    loaded = _load_huggingface(path) if form == "hf" else _load_orbax(path)
+    if form == "tf1":
+        loaded = _load_tf1(path, task, labels)
+    else:
+        loaded = _load_huggingface(path) if form == "hf" else _load_orbax(path)
     outputs = len(loaded.labels)
     if not outputs and "classifier" in loaded.params:  # labels are asked for by `check_tagger`
         outputs = np.shape(loaded.params["classifier"]["bias"])[0]
-    problems = huggingface.check_shapes(loaded.params, loaded.model, outputs, theirs=form == "hf")
+    problems = check_shapes(
+        loaded.params,
+        loaded.model,
+        outputs,
+        theirs=form == "hf",
+        by_markers=loaded.options.get("pooling") == "markers",
+    )
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise UserError(f"{path}: {problems[0]}{more}: its files do not belong together")
@@ -141,18 +163,60 @@ def load_checkpoint(path: str | os.PathLike) -> Checkpoint:
 
 def _load_huggingface(path: Path) -> Checkpoint:
     folder = huggingface.read(path)
-    kind = "pretraining" if "mlm" in folder.params else "encoder"
+    is_tagger = folder.kind == "ner"
     return Checkpoint(
         path,
         "hf",
-        "ner" if folder.is_tagger else kind,
+        folder.kind,
         0,
         folder.model,
         folder.params,
         folder.tokenizer,
-        tuple(map(with_type, folder.labels)) if folder.is_tagger else (),
+        tuple(map(with_type, folder.labels)) if is_tagger else folder.labels,
         folder.max_seq_length,
         folder.unexpected,
+        folder.options,
+    )
+
+
+def _load_tf1(path: Path, task: str, labels: Sequence[str]) -> Checkpoint:
+    read = tf1.read(path)
+    unexpected = list(read.unexpected)
+    params = dict(read.params)
+    kind = "qa" if read.head == "qa_outputs" else "pretraining" if "mlm" in params else "encoder"
+    if task and read.head != "classifier":
+        raise UserError(f"{path}: there is no classifier (output_weights) to be of --task {task}")
+    if task:
+        kind, outputs = task, len(params["classifier"]["bias"])
+        if outputs != len(labels):
+            raise UserError(f"{path}: {outputs} outputs, but {len(labels)} labels are given")
+        # BioBERT's taggers have outputs for [PAD], X, [CLS] and [SEP], which no word has.
+        kept = [i for i, label in enumerate(labels) if task != "ner" or is_label(label)]
+        unexpected += [f"output {label!r}" for i, label in enumerate(labels) if i not in kept]
+        head = params["classifier"].items()
+        params["classifier"] = {name: array[..., kept] for name, array in head}
+        labels = tuple(with_type(labels[i]) if task == "ner" else labels[i] for i in kept)
+    elif read.head == "classifier":
+        # Nothing there says what its outputs mean, nor whether it labels words or texts.
+        unexpected.append(
+            "output_weights (a classifier whose labels TF1 does not name: `biobert convert --task "
+            "… --labels …` keeps it)"
+        )
+        del params["classifier"]
+    if read.num_slots:
+        unexpected.append(f"{read.num_slots} variables of the optimizer")
+    return Checkpoint(
+        path,
+        "tf1",
+        kind,
+        0,
+        read.model,
+        params,
+        read.tokenizer,
+        tuple(labels) if task else (),
+        read.max_seq_length,
+        tuple(unexpected),
+        {"kind": "single"} if task == "classification" else {},
     )
 
 
@@ -174,18 +238,25 @@ def _load_orbax(path: Path) -> Checkpoint:
     )
 
 
-def check_tagger(checkpoint: Checkpoint) -> None:
-    """Refuses a checkpoint that cannot tag words, or that does not say what its outputs mean.
+def check_task(checkpoint: Checkpoint, task: str) -> None:
+    """Refuses a checkpoint that is not of a task, or that does not say what its outputs mean.
 
     Raises:
-      UserError: it is no tagger; its labels are none.
+      UserError: it is of none, or of another task; a tagger's labels are none.
     """
-    if checkpoint.kind != "ner":
+    if checkpoint.kind != task:
         article = "an" if checkpoint.kind[0] in "aeiou" else "a"
+        does = {"ner": "tag text"}.get(task, f"be used for {task}")
         raise UserError(
-            f"{checkpoint.path}: {article} {checkpoint.kind} checkpoint cannot tag text: fine-tune "
+            f"{checkpoint.path}: {article} {checkpoint.kind} checkpoint cannot {does}: fine-tune "
             "it first with `biobert finetune`"
         )
+    if task == "ner":
+        check_labels_of(checkpoint)
+
+
+def check_labels_of(checkpoint: Checkpoint) -> None:
+    """Refuses a tagger whose labels are none."""
     file = "config.json: id2label" if checkpoint.format == "hf" else f"{orbax.NAME}: labels"
     check_labels(checkpoint.labels, f"{checkpoint.path / file}")
 
@@ -193,7 +264,8 @@ def check_tagger(checkpoint: Checkpoint) -> None:
 def with_labels(checkpoint: Checkpoint, labels: Sequence[str]) -> tuple[Checkpoint, list[str]]:
     """The checkpoint with a classifier of `labels`, in their order; without one of others.
 
-    Equal numbers mean nothing: a head is taken over by its labels.
+    Equal numbers mean nothing: a head is taken over by its labels. For a checkpoint of the same
+    task, or of none; see `with_head`.
 
     Returns:
       The checkpoint, and what a user should be told.
@@ -211,6 +283,46 @@ def with_labels(checkpoint: Checkpoint, labels: Sequence[str]) -> tuple[Checkpoi
         f"{_some(labels)}: the classifier starts anew"
     )
     return replace(checkpoint, params=params, labels=()), [note]
+
+
+def with_head(
+    checkpoint: Checkpoint,
+    task: str,
+    labels: Sequence[str],
+    options: Mapping[str, Any],
+    *,
+    reinitialize: bool = False,
+) -> tuple[Checkpoint, list[str]]:
+    """The checkpoint as the start of a run of `task`: with its head where that is of the same.
+
+    Args:
+      reinitialize: whether another task's head may be left out.
+
+    Returns:
+      The checkpoint, and what a user should be told.
+
+    Raises:
+      UserError: it is of another task.
+    """
+    if checkpoint.kind in (orbax.PRETRAINING, orbax.ENCODER):
+        return checkpoint, []
+    notes = []
+    own, wanted = (x.get("pooling", "cls") for x in (checkpoint.options, options))
+    if checkpoint.kind != task:
+        if not reinitialize:
+            raise UserError(
+                f"{checkpoint.path}: a checkpoint for {checkpoint.kind}, but the task is {task}: "
+                "--config.reinitialize_head=true takes its encoder with a new head"
+            )
+        notes.append(f"a checkpoint for {checkpoint.kind}: its head is left out")
+    elif own != wanted:
+        notes.append(f"its classifier takes {own}, the config says {wanted}: it starts anew")
+    if notes:
+        params = {
+            k: v for k, v in checkpoint.params.items() if k not in ("classifier", "qa_outputs")
+        }
+        return replace(checkpoint, params=params, labels=()), notes
+    return with_labels(checkpoint, labels)
 
 
 def _some(labels: Sequence[str], most: int = 7) -> str:

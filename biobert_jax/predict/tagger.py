@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from biobert_jax.checkpoints.labels import UNTYPED
-from biobert_jax.checkpoints.load import check_tagger, fit_params, load_checkpoint
+from biobert_jax.checkpoints.load import check_task, fit_params, load_checkpoint
 from biobert_jax.corpus.text.sentences import split_sentences
 from biobert_jax.corpus.text.tokenization import Word
 from biobert_jax.predict.annotations import AnnotatedDocument, Entity, RawDocument, as_documents
@@ -45,7 +45,7 @@ class EntityTagger:
           UserError: there is none, or it is not of a tagger.
         """
         loaded = load_checkpoint(checkpoint)
-        check_tagger(loaded)
+        check_task(loaded, "ner")
         self.labels = loaded.labels
         self.max_seq_length = loaded.max_seq_length
         self._tokenizer = loaded.tokenizer

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from biobert_jax.checkpoints import orbax
-from biobert_jax.checkpoints.load import Checkpoint, load_checkpoint, with_labels
+from biobert_jax.checkpoints.load import Checkpoint, load_checkpoint, with_head
 from biobert_jax.config import FinetuneConfig, ModelConfig
 from biobert_jax.data.order import row_order
 from biobert_jax.errors import UserError
@@ -73,6 +73,9 @@ def finetune(
     task = task_of(config.task)
     data = read_data(task, config)
     checkpoint, model = starting_point(config)
+    checkpoint, changes = with_head(
+        checkpoint, task.name, data.labels, data.options, reinitialize=config.reinitialize_head
+    )
     setting = Setting(data.labels, data.options, checkpoint.tokenizer, config.data.max_seq_length)
 
     # Packed rows, many examples each.
@@ -94,7 +97,6 @@ def finetune(
     like = abstract_state(create_params, optimizer, mesh)
     state, start_step = resume(workdir, like, _say, data=sha256)
     if state is None:
-        checkpoint, changes = with_labels(checkpoint, data.labels)
         state, notes = initial_state(create_params, checkpoint, optimizer, mesh)
         for note in (*changes, *notes):
             _say(f"{config.init}: {note}")

@@ -20,7 +20,7 @@ def class_losses(
     """
     given = (labels >= 0).astype(jnp.float32)
     labels = jnp.maximum(labels, 0)
-    weights = given if class_weights is None else given * class_weights[labels]
+    weights = given if class_weights is None else given * jnp.asarray(class_weights)[labels]
     correct = (jnp.argmax(logits, -1) == labels) * given
     return {
         "label_loss": cross_entropy(logits, labels, weights),
@@ -43,7 +43,7 @@ def multi_label_losses(
     losses = optax.sigmoid_binary_cross_entropy(logits, targets)
     weights = given.astype(jnp.float32)
     if class_weights is not None:
-        weights = weights * jnp.where(targets > 0, class_weights, 1.0)
+        weights = weights * jnp.where(targets > 0, jnp.asarray(class_weights), 1.0)
     correct = ((logits > 0) == (targets > 0)) * given
     return {
         "label_loss": WeightedSum(jnp.sum(losses * weights), jnp.sum(weights)),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from biobert_jax.checkpoints.huggingface import TABLE
+from biobert_jax.checkpoints.table import TABLE
 from biobert_jax.checkpoints.tree import unflatten
 from biobert_jax.config import ModelConfig
 from biobert_jax.corpus.text.tokenization import SPECIAL_NAMES, load_tokenizer
@@ -20,9 +20,9 @@ LABELS = ("O", "B-Drug", "I-Drug")
 
 
 def tiny_params(*heads, model=MODEL, num_labels=3, seed=0):
-    """Random parameters of an encoder and of some of pooler, mlm, nsp, classifier."""
+    """Random parameters of an encoder and of some of `table.HEADS`."""
     draw = np.random.default_rng(seed)
-    sizes = {**vars(model), "labels": num_labels}
+    sizes = {**vars(model), "labels": num_labels, "classifier_inputs": model.hidden_size}
     return unflatten(
         {
             entry.ours: draw.normal(size=[sizes.get(s, s) for s in entry.shape]).astype(np.float32)

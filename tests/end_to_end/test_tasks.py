@@ -91,7 +91,13 @@ def command(init, workdir, name, *more):
     ]
 
 
-@pytest.mark.parametrize("name", TASKS)
+# Each compiles its own programs.
+SLOW = ("micro", "tags", "yes/no", "list", "no answer")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in TASKS]
+)
 def test_every_kind_of_task_runs_by_its_preset(name, pretrained, tmp_path, capsys):
     assert cli.main(command(pretrained, tmp_path / "run", name)) == 0
     *_, files, main_score = TASKS[name]
@@ -163,6 +169,7 @@ def test_files_without_content_or_labels_are_said(pretrained, tmp_path, capsys):
     assert len((tmp_path / "run/predictions.jsonl").read_text().splitlines()) == 24
 
 
+@pytest.mark.slow
 def test_a_seventh_task_is_a_module(pretrained, tmp_path, monkeypatch):
     """Which of two words a text begins with: no file of the package knows of it."""
     from biobert_jax.tasks import classification
