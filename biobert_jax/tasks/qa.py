@@ -12,7 +12,7 @@ from biobert_jax.config import ModelConfig
 from biobert_jax.errors import UserError
 from biobert_jax.model.heads import BertForQuestionAnswering, WeightedSum
 from biobert_jax.scoring import bioasq, squad
-from biobert_jax.tasks.answers import Answer, decode_answers
+from biobert_jax.tasks.answers import Answer, best_threshold, decode_answers
 from biobert_jax.tasks.files.examples import Question
 from biobert_jax.tasks.files.registry import read_examples
 from biobert_jax.tasks.losses import span_losses
@@ -21,29 +21,45 @@ from biobert_jax.tasks.qa_results import (
     NULL_ODDS,
     PREDICTIONS,
     SUBMISSION,
-    answers_by_question,
     card,
     gold_by_question,
+    gold_spans,
+    joined_answers,
     mistakes,
     report,
+    right_factoids,
     write,
 )
-from biobert_jax.tasks.questions import answer_pieces, pack_questions
-from biobert_jax.tasks.rows import NO_TARGET, Encoded
+from biobert_jax.tasks.questions import QuestionRows, pack_questions
+from biobert_jax.tasks.rows import Encoded
 from biobert_jax.tasks.task import Setting, Task
 from biobert_jax.units import plural
 
 
 def read(path: Path, options: Mapping[str, Any]) -> list[Question]:
-    """The questions of a file."""
-    return read_examples(path, "qa", options["format"])
+    """The questions of a file, of BioASQ's those of `answer_kind`.
+
+    Raises:
+      UserError: as the format's reader; or none is of that kind.
+    """
+    questions = read_examples(path, "qa", options["format"])
+    wanted = options["answer_kind"]
+    if wanted == "span":
+        return questions
+    found = [question for question in questions if question.kind in ("", wanted)]
+    if questions and not found:
+        raise UserError(
+            f"{path}: its questions are of kind {questions[0].kind}, data.answer_kind is {wanted}: "
+            "let them agree"
+        )
+    return found
 
 
 def labels(examples: Sequence[Question], options: Mapping[str, Any]) -> tuple[str, ...]:
     """None: the outputs are a start and an end.
 
     Raises:
-      UserError: no passage has its answer.
+      UserError: no passage holds its answer.
     """
     if not any(start >= 0 for question in examples for start in question.starts):
         raise UserError("there is nothing to learn: no question's passage holds its answer")
@@ -51,31 +67,12 @@ def labels(examples: Sequence[Question], options: Mapping[str, Any]) -> tuple[st
 
 
 def encode(examples: Sequence[Question], setting: Setting, seed: int | None = None) -> Encoded:
-    """Windows, with the answer's place in those that hold it whole, else [CLS]."""
+    """Windows, with the answer's place in those that hold it whole, else [CLS].
+
+    With a seed, that is for training, without the passages that do not hold their answer.
+    """
     packed = pack_questions(examples, setting, seed)
-    spans = np.full((len(packed.windows), 2), NO_TARGET, np.int32)
-    pieces = [answer_pieces(q, p) for q, p in zip(examples, packed.passages, strict=True)]
-    for place, window in enumerate(packed.windows):
-        found, start = pieces[window.question], packed.rows.offsets[place]
-        if found and window.first <= found[0] and found[1] < window.last:
-            spans[place] = start + window.offset + np.array(found) - window.first
-        elif found or (setting.options["no_answer"] and examples[window.question].is_impossible):
-            spans[place] = start
-    targets = {"spans": packed.rows.of_sequences(spans)} if examples else {}
-    lost = sum(
-        found is None and has_labels(question) and not question.is_impossible
-        for found, question in zip(pieces, examples, strict=True)
-    )
-    notes = []
-    if packed.num_cut:
-        most = setting.options["max_query_length"]
-        notes.append(f"{plural(packed.num_cut, 'question')} longer than {most} pieces: cut")
-    if lost:
-        notes.append(
-            f"{plural(lost, 'question')} of {len(examples):,} without the answer in the passage: "
-            "nothing is learnt from such"
-        )
-    return Encoded(packed.rows, {}, targets, packed, tuple(notes))
+    return Encoded(packed.rows, {}, {"spans": packed.targets()}, packed, _notes(packed, seed))
 
 
 def build(config: ModelConfig, setting: Setting, rngs: nnx.Rngs) -> nnx.Module:
@@ -125,15 +122,17 @@ def score(
     """SQuAD's measures, or BioASQ's of factoid or list questions, by `answer_kind`."""
     kind = setting.options["answer_kind"]
     if kind == "span":
-        gold = {q.id: [] if q.is_impossible else list(q.answers) for q in examples}
-        found = {q.id: answer.text for q, answer in zip(examples, predictions, strict=True)}
+        gold = gold_spans(examples)
+        found = {q.id: a.text for q, a in zip(examples, predictions, strict=True)}
         scores = squad.score(gold, found)
-        right = {id_ for id_, one in squad.per_question(gold, found).items() if one[1] > 0}
-        return scores | {"mistakes": mistakes(examples, predictions, right)}
-    things = gold_by_question(examples)
-    joined = answers_by_question(examples, predictions, setting)
-    texts = {id_: [c.text for c in found] for id_, found in joined.items()}
-    return (bioasq.score_factoid if kind == "factoid" else bioasq.score_list)(things, texts)
+        right = {id_ for id_, (_, f1) in squad.per_question(gold, found).items() if f1 > 0}
+    else:
+        things = gold_by_question(examples)
+        joined = joined_answers(examples, predictions, setting)
+        texts = {id_: [c.text for c in found] for id_, found in joined.items()}
+        scores = (bioasq.score_factoid if kind == "factoid" else bioasq.score_list)(things, texts)
+        right = right_factoids(things, examples, predictions)
+    return scores | {"mistakes": mistakes(examples, predictions, right)}
 
 
 def calibrate(
@@ -143,22 +142,31 @@ def calibrate(
     if not setting.options["no_answer"]:
         return {}, {}
     answers = decode(outputs, encoded, examples, setting)
-    gold = {q.id: [] if q.is_impossible else list(q.answers) for q in examples}
+    gold = gold_spans(examples)
     best = {
-        q.id: next((c.text for c in a.n_best if c.text), "")
-        for q, a in zip(examples, answers, strict=True)
+        q.id: next((c.text for c in answer.n_best if c.text), "")
+        for q, answer in zip(examples, answers, strict=True)
     }
-    said = squad.per_question(gold, best)
-    odds = np.array([a.null_odds for a in answers])
-    with_answer = np.array([said[q.id][1] for q in examples])
-    with_none = np.array([float(not gold[q.id]) for q in examples])
-    order = np.argsort(odds, kind="stable")
-    # Below the threshold the answer counts, above it that there is none.
-    totals = np.concatenate([[0], np.cumsum((with_answer - with_none)[order])]) + with_none.sum()
-    place = int(totals.argmax())
-    threshold = float(odds[order[place - 1]]) if place else float(odds.min()) - 1.0
-    f1 = float(totals[place]) / max(1, len(examples))
-    return {"null_threshold": threshold}, {"null_threshold": threshold, "f1_at_threshold": f1}
+    by_id = squad.per_question(gold, best)
+    threshold, f1 = best_threshold(
+        np.array([answer.null_odds for answer in answers]),
+        np.array([by_id[q.id][1] for q in examples]),
+        np.array([float(not gold[q.id]) for q in examples]),
+    )
+    return {"null_threshold": threshold}, {"null_threshold": threshold, "best_f1": f1}
+
+
+def _notes(packed: QuestionRows, seed: int | None) -> tuple[str, ...]:
+    """What is not as the files have it."""
+    notes = []
+    if packed.num_cut:
+        notes.append(f"{plural(packed.num_cut, 'question')} longer than max_query_length: cut")
+    if seed is not None and (lost := packed.without):
+        notes.append(
+            f"{len(lost):,} of {plural(len(packed.passages), 'question')} without the answer in "
+            f"the passage: not trained on; the first is {lost[0].where or lost[0].id}"
+        )
+    return tuple(notes)
 
 
 def _logits(model: nnx.Module, inputs: Mapping[str, Array], seeds: Array | None = None) -> Array:

@@ -7,32 +7,30 @@ from typing import Any
 
 from biobert_jax.files import write_text_atomically
 from biobert_jax.scoring import bioasq
-from biobert_jax.tasks.answers import Answer, Candidate, join_passages, number_asked
+from biobert_jax.tasks.answers import Answer, Candidate, join_passages, listed
 from biobert_jax.tasks.files.examples import Question
 from biobert_jax.tasks.task import Card, Setting
 
 PREDICTIONS, N_BEST, NULL_ODDS = "predictions.json", "nbest_predictions.json", "null_odds.json"
 SUBMISSION = "BioASQform_BioASQ-answer.json"
-_MISTAKES, _CONTEXT = 20, 150
+# Of the most confident mistakes: how many, with how many characters around, and right answers.
+_MISTAKES, _CONTEXT, _GOLD = 20, 150, 3
 
 
-def answers_by_question(
+def joined_answers(
     examples: Sequence[Question], predictions: Sequence[Answer], setting: Setting
 ) -> dict[str, list[Candidate]]:
-    """Of each question five answers; of lists as many as it asks for, or those that are likely.
+    """Of each factoid question five answers, of each list question what `listed` takes."""
+    joined = join_passages(examples, [answer.n_best for answer in predictions])
+    if setting.options["answer_kind"] == "list":
+        asked = {q.group or q.id: q.question for q in examples}
+        return listed(joined, asked, setting.options["list_threshold"])
+    return {id_: found[: bioasq.MOST_ANSWERS] for id_, found in joined.items()}
 
-    One at least, where there is any.
-    """
-    joined = join_passages(examples, predictions)
-    if setting.options["answer_kind"] != "list":
-        return {id_: found[: bioasq.MOST_ANSWERS] for id_, found in joined.items()}
-    least = setting.options["list_threshold"]
-    asked = {q.group or q.id: number_asked(q.question) for q in examples}
-    answers = {}
-    for id_, found in joined.items():
-        likely = [c for c in found if c.probability >= least] or found[:1]
-        answers[id_] = found[: asked[id_]] if asked[id_] else likely
-    return answers
+
+def gold_spans(examples: Sequence[Question]) -> dict[str, list[str]]:
+    """Of each question its answers, none where the passage has none: what `squad.score` takes."""
+    return {q.id: [] if q.is_impossible else list(q.answers) for q in examples}
 
 
 def gold_by_question(examples: Sequence[Question]) -> dict[str, list[tuple[str, ...]]]:
@@ -54,6 +52,20 @@ def gold_by_question(examples: Sequence[Question]) -> dict[str, list[tuple[str, 
     return gold
 
 
+def right_factoids(
+    gold: Mapping[str, Sequence[Sequence[str]]],
+    examples: Sequence[Question],
+    predictions: Sequence[Answer],
+) -> set[str]:
+    """Ids of the passages whose own answer is one of the names of what their question asks for."""
+    names = {id_: {x.lower() for thing in things for x in thing} for id_, things in gold.items()}
+    return {
+        question.id
+        for question, answer in zip(examples, predictions, strict=True)
+        if answer.text.lower() in names.get(question.group or question.id, ())
+    }
+
+
 def report(scores: Mapping[str, Any]) -> str:
     """A line a score."""
     numbers = {name: value for name, value in scores.items() if isinstance(value, float)}
@@ -73,7 +85,7 @@ def write(
     if setting.options["no_answer"]:
         files[NULL_ODDS] = {q.id: a.null_odds for q, a in pairs}
     if (kind := setting.options["answer_kind"]) != "span":
-        joined = answers_by_question(examples, predictions, setting)
+        joined = joined_answers(examples, predictions, setting)
         files[SUBMISSION] = {
             "questions": [
                 {"type": kind, "id": id_, "exact_answer": [[c.text] for c in found]}
@@ -110,11 +122,14 @@ def mistakes(
     examples: Sequence[Question], predictions: Sequence[Answer], right: set[str]
 ) -> list[dict[str, Any]]:
     """The wrong answers that were most certain, with the words around them."""
-    wrong = [(q, a) for q, a in zip(examples, predictions, strict=True) if q.id not in right]
-    wrong.sort(key=lambda pair: -pair[1].n_best[0].probability)
+    wrong = [
+        (question, answer, next(c for c in answer.n_best if c.text == answer.text))
+        for question, answer in zip(examples, predictions, strict=True)
+        if question.id not in right
+    ]
+    wrong.sort(key=lambda found: -found[2].probability)
     found = []
-    for question, answer in wrong[:_MISTAKES]:
-        best = answer.n_best[0]
+    for question, answer, best in wrong[:_MISTAKES]:
         first = max(0, best.start - _CONTEXT)
         around = question.context[first : best.end + _CONTEXT]
         text = f"{question.question} / {around}"
@@ -125,7 +140,7 @@ def mistakes(
                 "text": text,
                 "start": best.start + shift,
                 "end": best.end + shift,
-                "gold": list(question.answers[:1]),
+                "gold": list(dict.fromkeys(question.answers))[:_GOLD],
                 "predicted": answer.text,
                 "probability": best.probability,
             }

@@ -7,8 +7,11 @@ import numpy as np
 
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.tasks.files.examples import Question
-from biobert_jax.tasks.rows import Rows, pack
+from biobert_jax.tasks.rows import NO_TARGET, Rows, pack
 from biobert_jax.tasks.task import Setting
+
+# A question may not take more than this part of a row: windows must have room to move in.
+_MOST_OF_ROW = 0.5
 
 
 class Passage(NamedTuple):
@@ -16,7 +19,7 @@ class Passage(NamedTuple):
 
     Attributes:
       ids: int32 [P].
-      starts, ends: int32 [P].
+      starts, ends: int32 [P], both ascending.
     """
 
     ids: np.ndarray
@@ -31,12 +34,15 @@ class Window(NamedTuple):
       question: which.
       first, last: its pieces [first, last) of the passage.
       offset: where the first of them stands in the sequence.
+      target: positions in the sequence of the answer's first and last piece, of [CLS] twice where
+        the window does not hold it, -1 where nothing is to be learnt.
     """
 
     question: int
     first: int
     last: int
     offset: int
+    target: tuple[int, int]
 
 
 class QuestionRows(NamedTuple):
@@ -47,22 +53,37 @@ class QuestionRows(NamedTuple):
       windows: of the sequences, in order.
       passages: of the questions; equal ones are one object.
       num_cut: questions that were longer than they may be.
+      without: the questions whose passage does not hold their answer and that are not asked
+        because of it.
     """
 
     rows: Rows
     windows: list[Window]
     passages: list[Passage]
     num_cut: int
+    without: list[Question]
+
+    def targets(self) -> np.ndarray:
+        """First and last position of each sequence's answer in its row: int32 [N, K, 2]."""
+        spans = np.array([window.target for window in self.windows], np.int64).reshape(-1, 2)
+        spans = np.where(spans < 0, NO_TARGET, spans + self.rows.offsets[:, None])
+        return self.rows.of_sequences(spans.astype(np.int32))
 
 
-def pack_questions(questions: Sequence[Question], setting: Setting, seed: int | None):
-    """[CLS] question [SEP] window [SEP], windows `stride` pieces apart, as `QuestionRows`."""
+def pack_questions(
+    questions: Sequence[Question], setting: Setting, seed: int | None = None
+) -> QuestionRows:
+    """[CLS] question [SEP] window [SEP], windows `stride` pieces apart.
+
+    Args:
+      seed: of the packing, for training: what is not to be learnt is left out then, and a window
+        stands once for each answer that it holds. None: every window once.
+    """
     tokenizer, options = setting.tokenizer, setting.options
     special, length = tokenizer.special, setting.max_seq_length
-    # A window must have room to move in.
-    limit = min(options["max_query_length"], max(1, length // 2 - 3))
+    limit = min(options["max_query_length"], max(1, int(_MOST_OF_ROW * length) - 3))
     known: dict[str, Passage] = {}
-    sequences, second, windows, passages, num_cut = [], [], [], [], 0
+    sequences, second, windows, passages, without, num_cut = [], [], [], [], [], 0
     asked = tokenizer.encode_batch([question.question for question in questions])
     for number, (question, own) in enumerate(zip(questions, asked, strict=True)):
         if question.context not in known:
@@ -70,14 +91,25 @@ def pack_questions(questions: Sequence[Question], setting: Setting, seed: int | 
         passage = known[question.context]
         passages.append(passage)
         num_cut += len(own) > limit
+        answers = answer_pieces(question, passage)
+        is_learnt = bool(answers or (options["no_answer"] and question.is_impossible))
+        if not is_learnt and not question.is_impossible:
+            without.append(question)
+        if seed is not None and not is_learnt:
+            continue
         head = [special.cls, *own[:limit], special.sep]
-        capacity = length - len(head) - 1
-        for first, last in cut(len(passage.ids), capacity, options["stride"]):
-            windows.append(Window(number, first, last, len(head)))
-            sequences.append([*head, *passage.ids[first:last].tolist(), special.sep])
-            second.append(len(head))
+        for first, last in cut(len(passage.ids), length - len(head) - 1, options["stride"]):
+            held = [(i, j) for i, j in answers if first <= i and j < last]
+            shift = len(head) - first
+            elsewhere = (0, 0) if is_learnt else (NO_TARGET, NO_TARGET)
+            targets = [(i + shift, j + shift) for i, j in held] or [elsewhere]
+            ids = np.array([*head, *passage.ids[first:last], special.sep], np.int32)
+            for target in targets if seed is not None else targets[:1]:
+                windows.append(Window(number, first, last, len(head), target))
+                sequences.append(ids)
+                second.append(len(head))
     rows = pack(sequences, length, special, second=second, seed=seed)
-    return QuestionRows(rows, windows, passages, num_cut)
+    return QuestionRows(rows, windows, passages, num_cut, without)
 
 
 def cut(num_pieces: int, capacity: int, stride: int) -> Iterator[tuple[int, int]]:
@@ -105,18 +137,19 @@ def passage_of(tokenizer: Tokenizer, text: str) -> Passage:
     return Passage(np.array(ids, np.int32), starts, ends)
 
 
-def answer_pieces(question: Question, passage: Passage) -> tuple[int, int] | None:
-    """First and last piece of the words that hold the first answer that the passage has.
+def answer_pieces(question: Question, passage: Passage) -> list[tuple[int, int]]:
+    """First and last piece of the fewest words that cover an answer, of each that is learnt.
 
-    None where it has none.
+    SQuAD's answers are what several people said, of which upstream learns the first; BioASQ's are
+    all the places where a passage has what is asked for.
     """
+    found = []
     for answer, start in zip(question.answers, question.starts, strict=True):
-        if start >= 0 and answer:
-            inside = (passage.ends > start) & (passage.starts < start + len(answer))
-            found = np.flatnonzero(inside)
-            if len(found):
-                return int(found[0]), int(found[-1])
-    return None
+        first = int(np.searchsorted(passage.ends, start, side="right"))
+        last = int(np.searchsorted(passage.starts, start + len(answer), side="left")) - 1
+        if start >= 0 and answer and first <= last and (first, last) not in found:
+            found.append((first, last))
+    return found if question.kind else found[:1]
 
 
 def most_context(windows: Sequence[Window]) -> list[np.ndarray]:
@@ -127,15 +160,14 @@ def most_context(windows: Sequence[Window]) -> list[np.ndarray]:
     """
     if len(windows) == 1:
         return [np.ones(windows[0].last - windows[0].first, bool)]
-    total = max(window.last for window in windows)
-    best = np.full(total, -np.inf)
+    best = np.full(max(window.last for window in windows), -np.inf)
     scores = []
     for window in windows:
         places = np.arange(window.first, window.last)
         lesser = np.minimum(places - window.first, window.last - 1 - places)
         scores.append(lesser + 0.01 * (window.last - window.first))
         best[places] = np.maximum(best[places], scores[-1])
-    owned = np.zeros(total, bool)
+    owned = np.zeros(len(best), bool)
     result = []
     for window, own in zip(windows, scores, strict=True):
         places = slice(window.first, window.last)
