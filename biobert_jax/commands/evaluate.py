@@ -1,7 +1,16 @@
-"""Scores a tagger on a file of tagged sentences, or a file of predictions against its own gold.
+"""Scores a checkpoint on a file, or a file of predictions, whoever made it, against the gold one.
 
     biobert evaluate --checkpoint runs/ncbi --data data/NCBI-disease/test.tsv
     biobert evaluate --predictions runs/ncbi/predictions.conll
+    biobert evaluate --task ner --gold test.tsv --predictions NER_result_conll.txt
+    biobert evaluate --task classification --gold test.tsv --predictions test_results.tsv
+    biobert evaluate --task squad --gold dev-v1.1.json --predictions predictions.json
+    biobert evaluate --task bioasq --gold 6B1_golden.json --predictions BioASQform.json
+    biobert evaluate --task similarity --gold biosses.tsv --predictions predictions.jsonl
+
+With --task, predictions are those of any program, in the forms that the field's programs write;
+sentences of tagged files are found by their words, whatever their order. Scores come with bootstrap
+intervals, and --against FILE tests the difference to another program's predictions.
 
 Entities must match exactly, as the official conlleval counts them: the same words, and the same
 type, unless --ignore_types is given. Gold labels without a type are taken for the tagger's where
@@ -23,7 +32,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument("--checkpoint", metavar="CHECKPOINT", help="a fine-tuned tagger")
     parser.add_argument("--data", metavar="FILE", help="tagged sentences to score it on")
-    parser.add_argument("--predictions", metavar="FILE", help="word, gold and predicted label")
+    parser.add_argument(
+        "--predictions", metavar="FILE", help="with --task; or alone: word, gold, predicted label"
+    )
+    parser.add_argument(
+        "--task",
+        choices=("ner", "classification", "squad", "bioasq", "similarity"),
+        help="of --gold and --predictions",
+    )
+    parser.add_argument("--gold", metavar="FILE", help="what is right")
+    parser.add_argument("--against", metavar="FILE", help="other predictions, to be compared with")
+    parser.add_argument(
+        "--bootstrap", type=int, default=1000, metavar="N", help="samples; 0: no intervals (1000)"
+    )
+    several = parser.add_argument_group("of --task classification and bioasq")
+    several.add_argument(
+        "--average", choices=("micro", "macro", "binary"), default="micro", help="(micro)"
+    )
+    several.add_argument("--labels", default="", metavar="A,B", help="columns of probabilities")
+    several.add_argument("--excluded_labels", default="", metavar="A,B", help="of no average")
+    several.add_argument("--positive", default="", metavar="LABEL", help="of a binary average")
+    several.add_argument(
+        "--unanswered",
+        choices=("leave_out", "wrong"),
+        default="leave_out",
+        help="BioASQ questions without an answer (leave_out)",
+    )
     parser.add_argument(
         "--ignore_types", action="store_true", help="an entity of the right words is correct"
     )
@@ -35,6 +69,10 @@ def run(args: argparse.Namespace) -> int:
     """Prints the scores."""
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: give a number above 0")
+    if args.task:
+        return _evaluate_files(args)
+    if args.gold or args.against:
+        raise UsageError("--gold and --against are for --task")
     if args.predictions and (args.checkpoint or args.data):
         raise UsageError("give --predictions alone, or --checkpoint with --data")
     if not args.predictions and not (args.checkpoint and args.data):
@@ -72,6 +110,24 @@ def run(args: argparse.Namespace) -> int:
     print(conlleval.report(scores))
     if args.json:
         write_text_atomically(args.json, json.dumps(scores.to_dict(), indent=2) + "\n")
+    return 0
+
+
+def _evaluate_files(args: argparse.Namespace) -> int:
+    """Predictions of any program against gold."""
+    if args.checkpoint or args.data or not (args.gold and args.predictions):
+        raise UsageError("with --task give --gold and --predictions")
+    if args.bootstrap < 0:
+        raise UserError(f"--bootstrap {args.bootstrap}: give 0 or a number of samples")
+    if args.json:
+        inputs = filter(None, (args.gold, args.predictions, args.against))
+        check_output("--json", args.json, inputs)
+    from biobert_jax.commands import evaluate_files
+    from biobert_jax.files import write_text_atomically
+
+    content = evaluate_files.run(args)
+    if args.json:
+        write_text_atomically(args.json, json.dumps(content, indent=2) + "\n")
     return 0
 
 

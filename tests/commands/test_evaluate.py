@@ -84,3 +84,121 @@ def test_empty_files_are_named(evaluate, tmp_path, content):
     assert code == 1 and "empty: no predictions" in err
     code, _, err = evaluate("--checkpoint", "x", "--data", tmp_path / "empty")
     assert code == 1 and "empty: no sentences" in err
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """Writes a file and returns its path."""
+
+    def write(name, *rows):
+        path = tmp_path / name
+        path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+        return path
+
+    return write
+
+
+def with_task(evaluate, task, gold, predictions, *more):
+    words = ("--task", task, "--gold", gold, "--predictions", predictions, "--bootstrap", "20")
+    return evaluate(*words, *more)
+
+
+@pytest.mark.parametrize(
+    ("name", "f1", "found", "correct", "pieces"),
+    [("NCBI-disease", "88.0081", "1,008", "866", 2), ("BC5CDR-disease", "84.75", "4,595", "", 15)],
+)
+def test_another_programs_tags_get_the_official_score(
+    evaluate, shared_data, name, f1, found, correct, pieces
+):
+    gold = shared_data / "ner" / name / "test.tsv"
+    predictions = shared_data / f"oracle/ner/{name}.biobert.predictions.txt"
+    code, out, err = with_task(evaluate, "ner", gold, predictions)
+    assert code == 0 and f"{pieces} sentences stand in pieces there: joined" in err
+    assert f1 in out and found in out and correct in out
+
+
+def test_tags_without_types_on_one_side(evaluate, lines):
+    gold = lines("gold.tsv", "deep\tB-Disease", "vein\tI-Disease", "", "legs\tB-Part")
+    other = lines("other.txt", "legs B-MISC", "", "deep B-MISC", "vein I-MISC")
+    code, out, err = with_task(evaluate, "ner", gold, other)
+    assert code == 0 and "the predictions have no types: types are ignored" in err
+    assert "100.0000" in out
+    typed = lines("typed.txt", "legs B-X", "", "deep B-Y", "vein I-Y")
+    code, out, err = with_task(evaluate, "ner", gold, typed)
+    assert "no entity can match: gold has the types Disease, Part" in err
+    code, out, err = with_task(evaluate, "ner", gold, typed, "--ignore_types")
+    assert err == "" and "100.0000" in out
+    code, out, err = with_task(evaluate, "ner", gold, lines("less.txt", "legs B"))
+    assert code == 1 and "less.txt: sentence 1 (deep vein …) is not among the predictions" in err
+
+
+def test_documents_are_compared_by_offsets(evaluate, lines, tmp_path):
+    def entity(start, end):
+        return {"start": start, "end": end, "type": "Drug"}
+
+    gold = lines("gold.jsonl", json.dumps({"id": "1", "entities": [entity(0, 7), entity(10, 12)]}))
+    found = lines("found.jsonl", json.dumps({"id": "1", "entities": [entity(0, 8)]}))
+    out = tmp_path / "scores.json"
+    assert with_task(evaluate, "ner", gold, found, "--json", out)[0] == 0
+    scores = json.loads(out.read_text())
+    assert scores["f1"] == 0 and scores["spans"]["within_1"]["recall"] == 0.5
+    code, _, err = with_task(evaluate, "ner", gold, lines("none.jsonl", '{"id": "2"}'))
+    assert code == 1 and "none.jsonl: no document '1' (1 are missing)" in err
+
+
+def test_probabilities_and_labels_of_texts(evaluate, lines, tmp_path):
+    gold = lines("gold.tsv", "index\tsentence\tlabel", "0\ta b\t1", "1\tc d\t0", "2\te f\t1")
+    shares = lines("test_results.tsv", "0.2\t0.8", "0.9\t0.1", "0.7\t0.3")
+    out = tmp_path / "scores.json"
+    arguments = ("--average", "binary", "--json", out)
+    assert with_task(evaluate, "classification", gold, shares, *arguments)[0] == 0
+    scores = json.loads(out.read_text())
+    assert (scores["precision"], scores["recall"]) == (1, 0.5)
+    assert scores["intervals"]["f1"][0] <= scores["f1"] <= scores["intervals"]["f1"][1]
+    named = lines("named.tsv", "prediction", "1", "0", "0")
+    assert with_task(evaluate, "classification", gold, named, *arguments)[0] == 0
+    assert json.loads(out.read_text())["f1"] == scores["f1"]
+    ours = lines("p.jsonl", *(json.dumps({"id": str(i), "labels": ["1"]}) for i in (2, 1, 0)))
+    against = ("--against", shares)
+    assert with_task(evaluate, "classification", gold, ours, *arguments, *against)[0] == 0
+    assert json.loads(out.read_text())["against"]["recall"]["difference"] == 0.5
+    code, _, err = with_task(evaluate, "classification", gold, lines("x", "1"))
+    assert code == 1 and "1 lines for 3 gold examples" in err
+    few = lines("few.jsonl", '{"id": "0", "label": "1"}')
+    code, _, err = with_task(evaluate, "classification", gold, few)
+    assert code == 1 and "no prediction for id '1' (2 are missing)" in err
+
+
+def test_questions_without_an_answer_are_said(evaluate, lines, tmp_path):
+    def asked(id_, kind, answer):
+        return {"id": id_, "type": kind, "body": "Which?", "snippets": [], "exact_answer": answer}
+
+    questions = [asked("a", "factoid", [["x"]]), asked("b", "factoid", [["y"]])]
+    questions.append(asked("c", "yesno", "yes"))
+    gold = lines("gold.json", json.dumps({"questions": questions}))
+    sent = {"questions": [{"id": "a", "exact_answer": [["X"]]}, {"id": "z", "exact_answer": "no"}]}
+    sent = lines("sent.json", json.dumps(sent))
+    out = tmp_path / "scores.json"
+    code, _, err = with_task(evaluate, "bioasq", gold, sent, "--json", out)
+    assert code == 0 and json.loads(out.read_text())["strict_accuracy"] == 1
+    assert "factoid: 1 of 2 questions without an answer: left out" in err
+    assert "yesno: 1 questions, none answered: left out" in err
+    assert "1 ids of no gold question: left out (z)" in err
+    code, _, err = with_task(evaluate, "bioasq", gold, sent, "--json", out, "--unanswered", "wrong")
+    assert json.loads(out.read_text())["strict_accuracy"] == 0.5
+
+
+def test_numbers_of_pairs(evaluate, lines, tmp_path):
+    gold = lines("g.tsv", "sentence1\tsentence2\tscore", "a\tb\t1.0", "c\td\t2.0", "e\tf\t4.0")
+    out = tmp_path / "scores.json"
+    numbers = lines("n.tsv", "1", "2", "3")
+    assert with_task(evaluate, "similarity", gold, numbers, "--json", out)[0] == 0
+    assert json.loads(out.read_text())["spearman"] == 1
+    code, _, err = with_task(evaluate, "similarity", gold, lines("bad.tsv", "1", "x", "3"))
+    assert code == 1 and "bad.tsv:2: 'x' is no number" in err
+
+
+def test_options_that_do_not_go_together(evaluate, gold):
+    assert evaluate("--task", "ner", "--gold", gold)[0] == 2
+    assert evaluate("--gold", gold, "--predictions", gold)[0] == 2
+    assert evaluate("--task", "ner", "--gold", gold, "--predictions", gold, "--data", gold)[0] == 2

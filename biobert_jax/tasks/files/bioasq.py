@@ -133,8 +133,14 @@ def questions_of(
     abstracts: Mapping[str, str] | None = None,
     fault: Fault = refuse,
     note: Fault = ignore,
+    *,
+    without_passages: bool = False,
 ) -> Iterator[Asked]:
-    """Every question of a file with its passages; see `read_bioasq`."""
+    """Every question of a file with its passages; see `read_bioasq`.
+
+    Args:
+      without_passages: also those that have none, as scoring needs them.
+    """
     value = read_json(path)
     if isinstance(value, list):
         yield from _from_list(value, path, fault, note)
@@ -159,7 +165,7 @@ def questions_of(
                 asked = asked._replace(passages=tuple(dict.fromkeys(texts)))
             else:
                 note(asked.where, "none of its documents is among the abstracts: snippets instead")
-        if not asked.passages:
+        if not asked.passages and not without_passages:
             note(asked.where, "no passage to ask: left out")
             continue
         yield asked
