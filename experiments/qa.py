@@ -8,8 +8,10 @@
 SQuAD first, then BioASQ, as BioBERT's authors did: the second run starts from the first one's
 workdir and keeps its head. Files: train.json and test.json. SQuAD's presets take SQuAD's own; those
 of BioASQ its own JSON, of which they take their kind of questions, and BioBERT's files in SQuAD's
-form; pubmedqa that of ori_pqal.json. `benchmarks/split_questions.py` splits SQuAD's dev file by
-article, and PubMedQA by its official test ids.
+form; pubmedqa that of ori_pqal.json. BioASQ's snippets are the passages, or, where abstracts.jsonl
+stands beside the file, its documents' abstracts: {"id": PMID, "title", "text"} a line.
+`benchmarks/split_questions.py` splits SQuAD's dev file by article, and PubMedQA by its official
+test ids.
 Expected: of each preset, in percent:
 
     squad            dev EM 80.8, F1 88.5 (BERT-base, Devlin et al. 2019)

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from biobert_jax.errors import UserError, nearest
-from biobert_jax.tasks.files.bioasq import read_bioasq, read_bioasq_yes_no
+from biobert_jax.tasks.files.bioasq import read_abstracts, read_bioasq, read_bioasq_yes_no
 from biobert_jax.tasks.files.conll import read_sentences
 from biobert_jax.tasks.files.jsonl import read_jsonl
-from biobert_jax.tasks.files.squad import read_squad, read_yes_no
+from biobert_jax.tasks.files.pubmedqa import read_pubmedqa
+from biobert_jax.tasks.files.squad import read_question_lines, read_squad, read_yes_no
 from biobert_jax.tasks.files.tsv import read_tsv
+
+# Beside a file of BioASQ's: the texts that its questions' documents stand for, instead of snippets.
+ABSTRACTS = "abstracts.jsonl"
 
 
 class Format(NamedTuple):
@@ -26,12 +30,31 @@ class Format(NamedTuple):
     suffixes: tuple[str, ...]
 
 
+def _with_abstracts(
+    reader: Callable[..., list[Any]],
+) -> Callable[[str | os.PathLike[str]], list[Any]]:
+    """The reader, with the passages of `ABSTRACTS` where that stands beside the file."""
+
+    def read(path: str | os.PathLike[str]) -> list[Any]:
+        beside = Path(path).parent / ABSTRACTS
+        return reader(path, abstracts=read_abstracts(beside) if beside.is_file() else None)
+
+    return read
+
+
 FORMATS = {
     "conll": Format({"ner": read_sentences}, (".tsv", ".conll", ".txt", ".iob", ".bio")),
     "tsv": Format({"classification": read_tsv}, (".tsv", ".txt")),
-    "jsonl": Format({"classification": read_jsonl}, (".jsonl", ".txt")),
+    "jsonl": Format({"classification": read_jsonl, "qa": read_question_lines}, (".jsonl", ".txt")),
     "squad": Format({"qa": read_squad, "classification": read_yes_no}, (".json",)),
-    "bioasq": Format({"qa": read_bioasq, "classification": read_bioasq_yes_no}, (".json",)),
+    "bioasq": Format(
+        {
+            "qa": _with_abstracts(read_bioasq),
+            "classification": _with_abstracts(read_bioasq_yes_no),
+        },
+        (".json",),
+    ),
+    "pubmedqa": Format({"classification": read_pubmedqa}, (".json",)),
 }
 
 
@@ -60,6 +83,8 @@ def format_of(path: Path, task: str, known: list[str]) -> str:
     start = _first_bytes(path)
     if {"squad", "bioasq"} <= set(fitting):
         # SQuAD's has a list of articles, BioASQ's of questions; lists of questions go about too.
+        if "pubmedqa" in fitting and b'"QUESTION"' in start:
+            return "pubmedqa"
         return "squad" if b'"data"' in start or b'"paragraphs"' in start else "bioasq"
     if {"tsv", "jsonl"} <= set(fitting):
         return "jsonl" if start.lstrip().startswith(b"{") else "tsv"
