@@ -89,10 +89,10 @@ def format_of(path: Path, task: str, known: list[str]) -> str:
     if {"tsv", "jsonl"} <= set(fitting):
         return "jsonl" if start.lstrip().startswith(b"{") else "tsv"
     if not fitting:
+        suffixes = dict.fromkeys(suffix for form in known for suffix in FORMATS[form].suffixes)
         raise UserError(
-            f"{path}: its name ends with none of "
-            f"{', '.join(s for form in known for s in FORMATS[form].suffixes)}: set data.format to "
-            f"one of {', '.join(known)}"
+            f"{path}: its name ends with none of {', '.join(suffixes)}: set data.format to one of "
+            f"{', '.join(known)}"
         )
     return fitting[0]
 

@@ -100,3 +100,13 @@ def test_abstracts_beside_bioasq_s_file_are_its_passages(tmp_path):
     [question] = read_examples(path, "qa")
     assert question.context == "Aspirin. It binds COX-1."
     assert question.context[question.starts[0] :].startswith("COX-1")
+
+
+def test_a_name_that_says_no_format_is_one_line(tmp_path):
+    path = write(tmp_path, {}, "x.questions")
+    with pytest.raises(UserError) as error:
+        read_examples(path, "qa")
+    assert str(error.value) == (
+        f"{path}: its name ends with none of .jsonl, .txt, .json: set data.format to one of jsonl, "
+        "squad, bioasq"
+    )
