@@ -236,6 +236,17 @@ def write_checkpoint_manifest(path: Path, metadata: Metadata) -> None:
     write_text_atomically(path / NAME, json.dumps(content, indent=2) + "\n")
 
 
+def set_options(path: Path, options: dict[str, Any]) -> None:
+    """Writes a finished checkpoint's `options` anew: what follows from its parameters alone.
+
+    Raises:
+      UserError: its manifest cannot be read.
+    """
+    metadata = read_metadata(path)
+    if metadata.options != options:
+        write_checkpoint_manifest(path, dataclasses.replace(metadata, options=options))
+
+
 def remove_checkpoint(path: Path) -> None:
     """Deletes a checkpoint, its manifest first, so that a half-deleted one is none."""
     (path / NAME).unlink(missing_ok=True)

@@ -18,20 +18,17 @@ it knows one only. A predictions file holds a word, its label and the predicted 
 """
 
 import argparse
-import functools
 import json
-import sys
-from collections.abc import Iterable, Sequence
+from typing import Any
 
 from biobert_jax.commands.output_options import check_output
-from biobert_jax.commands.progress import StageProgress, working
 from biobert_jax.errors import UsageError, UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.add_argument("--checkpoint", metavar="CHECKPOINT", help="a fine-tuned tagger")
-    parser.add_argument("--data", metavar="FILE", help="tagged sentences to score it on")
+    parser.add_argument("--checkpoint", metavar="CHECKPOINT", help="a fine-tuned one, of any task")
+    parser.add_argument("--data", metavar="FILE", help="what to score it on, in its form")
     parser.add_argument(
         "--predictions", metavar="FILE", help="with --task; or alone: word, gold, predicted label"
     )
@@ -62,6 +59,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ignore_types", action="store_true", help="an entity of the right words is correct"
     )
     parser.add_argument("--json", metavar="FILE", help="write the scores there too")
+    other = parser.add_argument_group("of --checkpoint, on another corpus than its own")
+    other.add_argument("--output", metavar="DIR", help="write the predictions' files there")
+    other.add_argument("--map", metavar="GOLD=TAGGER,…", help="names of entity types")
+    other.add_argument(
+        "--training", metavar="FILE,…", help="its training files (those of its workdir)"
+    )
+    other.add_argument(
+        "--leave_out_shared", action="store_true", help="score only what is not in those"
+    )
     parser.add_argument("--batch_size", type=int, default=32, help="packed rows at a time (32)")
 
 
@@ -79,38 +85,32 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("give --checkpoint with --data, or --predictions")
     if args.json:
         check_output("--json", args.json, [args.predictions or args.data])
-    from biobert_jax.checkpoints.labels import types_of
     from biobert_jax.files import write_text_atomically
-    from biobert_jax.scoring import conlleval
 
     if args.predictions:
-        from biobert_jax.tasks.files.conll import read_predictions
-
-        gold, predicted = read_predictions(args.predictions)
-        types = types_of(predicted)
+        scores = _own_predictions(args)
     else:
-        from biobert_jax.tasks.files.conll import read_sentences
+        from biobert_jax.commands import evaluate_checkpoint
 
-        sentences = read_sentences(args.data)
-        # After the reading, since it imports JAX.
-        from biobert_jax.predict.tagger import EntityTagger
+        scores = evaluate_checkpoint.run(args)
+    if args.json:
+        write_text_atomically(args.json, json.dumps(scores, indent=2) + "\n")
+    return 0
 
-        with working(f"load {args.checkpoint}"):
-            tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
-        types = types_of([tagger.labels])
-        gold = [sentence.labels for sentence in sentences]
-        if not args.ignore_types:
-            gold = named_types(gold, types)
-        words = [sentence.words for sentence in sentences]
-        with StageProgress(brief=True) as progress:
-            predicted = tagger.label_words(words, functools.partial(progress, "tag"))
+
+def _own_predictions(args: argparse.Namespace) -> dict[str, Any]:
+    """A file that has the gold labels beside the predicted ones."""
+    from biobert_jax.checkpoints.labels import types_of
+    from biobert_jax.commands.evaluate_checkpoint import warn_of_types
+    from biobert_jax.scoring import conlleval
+    from biobert_jax.tasks.files.conll import read_predictions
+
+    gold, predicted = read_predictions(args.predictions)
     if not args.ignore_types:
-        _warn_of_types(types_of(gold), types)
+        warn_of_types(types_of(gold), types_of(predicted))
     scores = conlleval.score(gold, predicted, ignore_types=args.ignore_types)
     print(conlleval.report(scores))
-    if args.json:
-        write_text_atomically(args.json, json.dumps(scores.to_dict(), indent=2) + "\n")
-    return 0
+    return scores.to_dict()
 
 
 def _evaluate_files(args: argparse.Namespace) -> int:
@@ -129,27 +129,3 @@ def _evaluate_files(args: argparse.Namespace) -> int:
     if args.json:
         write_text_atomically(args.json, json.dumps(content, indent=2) + "\n")
     return 0
-
-
-def named_types(gold: Sequence[Sequence[str]], types: set[str]) -> list[tuple[str, ...]]:
-    """Gold labels with the one type of a tagger's where none of them has any."""
-    from biobert_jax.checkpoints.labels import types_of, with_type
-
-    if types_of(gold) != {""} or len(types) != 1 or types == {""}:
-        return [tuple(labels) for labels in gold]
-    (name,) = types
-    print(f"the gold labels have no type and are taken for {name}", file=sys.stderr)
-    return [tuple(with_type(label, name) for label in labels) for labels in gold]
-
-
-def _warn_of_types(gold: set[str], predicted: set[str]) -> None:
-    if gold and predicted and not gold & predicted:
-        print(
-            f"warning: no entity can match: gold has the types {_names(gold)}, predictions have "
-            f"{_names(predicted)}: --ignore_types compares words alone",
-            file=sys.stderr,
-        )
-
-
-def _names(types: Iterable[str]) -> str:
-    return ", ".join(name or "(none)" for name in sorted(types))

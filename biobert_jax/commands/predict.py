@@ -11,10 +11,11 @@ Input is text (a file is a document) or JSON lines with "id" and "text", plain o
 
 A line of the output is a document: {"id", "text", "entities"}, an entity {"start", "end", "type",
 "text", "score"}. Offsets count Unicode code points of the text, and "end" is the first after it.
-The score is the mean, over the entity's words, of the probability that the model gives the label
-it chose for the word: from 0 to 1, and not calibrated. The type is that of the training data's
-labels. A document of text has the file's name as its id, or, where two files have one name, its
-path below the folder that all have in common; a line without an id, that and its number.
+The score is the entity's probability, from 0 to 1: that all of its words have the labels that spell
+it, and the next one does not go on; calibrated where the checkpoint was fine-tuned with data.eval.
+--min_score and --target_precision leave out what is less sure. The type is that of the training
+data's labels. A document of text has the file's name as its id, or, where two files have one name,
+its path below the folder that all have in common; a line without an id, that and its number.
 
 A file or line that cannot be read is left out and named, and the exit code is 1; with --on_error
 fail nothing is written then.
@@ -29,7 +30,7 @@ from biobert_jax.commands.input_options import add_input
 from biobert_jax.commands.left_out import print_left_out
 from biobert_jax.commands.output_options import check_output, is_same_file
 from biobert_jax.commands.progress import counted, working
-from biobert_jax.errors import Interrupted, UserError, printable
+from biobert_jax.errors import Interrupted, UsageError, UserError, printable
 from biobert_jax.units import plural
 
 
@@ -46,6 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", action="append", default=[], metavar="FILE", help=".jsonl or .html"
     )
+    parser.add_argument(
+        "--min_score", type=float, default=0.0, metavar="P", help="least probability (0)"
+    )
+    parser.add_argument(
+        "--target_precision",
+        type=float,
+        metavar="P",
+        help="instead, the least one from which on the held-out file's entities were that precise",
+    )
     parser.add_argument("--title", default="Tagged text", help="of the HTML page")
     parser.add_argument("--batch_size", type=int, default=32, help="packed rows at a time (32)")
     parser.add_argument(
@@ -60,6 +70,12 @@ def run(args: argparse.Namespace) -> int:
     """Tags, and says how much."""
     if args.batch_size < 1:
         raise UserError(f"--batch_size {args.batch_size}: give a number above 0")
+    for name in ("min_score", "target_precision"):
+        value = getattr(args, name)
+        if value is not None and not 0 <= value <= 1:
+            raise UserError(f"--{name} {value}: give a number from 0 to 1")
+    if args.min_score and args.target_precision is not None:
+        raise UsageError("give --min_score or --target_precision")
     # All that can be wrong with the arguments is said before JAX is imported, which takes seconds.
     from biobert_jax.corpus.formats import FORMATS
     from biobert_jax.corpus.inputs import expand_inputs
@@ -82,7 +98,12 @@ def run(args: argparse.Namespace) -> int:
         from biobert_jax.predict.tagger import EntityTagger
 
         with working(f"load {args.checkpoint}"):
-            tagger = EntityTagger(args.checkpoint, batch_size=args.batch_size)
+            tagger = EntityTagger(
+                args.checkpoint,
+                batch_size=args.batch_size,
+                min_score=args.min_score,
+                target_precision=args.target_precision,
+            )
         tagged = count.counting(counted(tagger.tag(raw), "tag", "documents"))
         if outputs:
             formats.write_documents(outputs, _some(tagged, reading), args.title)

@@ -18,9 +18,8 @@ class RawDocument(NamedTuple):
 class Entity:
     """A tagged span; `start` and `end` count Unicode code points, `end` exclusive.
 
-    `document.text[start:end] == text` always. `score` is the mean, over the span's
-    words, of the probability that the model gives the label it chose for the word: in [0, 1],
-    uncalibrated.
+    `document.text[start:end] == text` always. `score` is the entity's probability, in [0, 1], as
+    `tasks.entities` says; calibrated where the checkpoint was fine-tuned with a held-out file.
     """
 
     start: int

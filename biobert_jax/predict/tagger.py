@@ -4,23 +4,19 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import jax
 import numpy as np
 
 from biobert_jax.checkpoints.labels import UNTYPED
-from biobert_jax.checkpoints.load import check_task, fit_params, load_checkpoint
 from biobert_jax.corpus.text.sentences import split_sentences
 from biobert_jax.corpus.text.tokenization import Word
+from biobert_jax.errors import UserError
 from biobert_jax.predict.annotations import AnnotatedDocument, Entity, RawDocument, as_documents
-from biobert_jax.scoring.conlleval import chunks
-from biobert_jax.tasks.forward import model_of, outputs_of, run_rows
-from biobert_jax.tasks.ner import TASK, probabilities
-from biobert_jax.tasks.task import Setting
+from biobert_jax.tasks.entities import find_entities, threshold_of
+from biobert_jax.tasks.fitted import FittedModel
 from biobert_jax.tasks.words import encode_words, pack_sentences
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-# Compiled when they are first needed: a single note is one row, and most sentences are short.
-_BATCH_SIZES = (1, 8)
+# Most sentences are short.
 _ROW_LENGTHS = (128,)
 # Text of the documents that are tagged together, in characters: bounds memory where they are long.
 _BLOCK_CHARACTERS = 1 << 20
@@ -35,26 +31,49 @@ class EntityTagger:
     Give `tag` all texts at once: they share rows, which is several times as fast as one by one.
     """
 
-    def __init__(self, checkpoint: str | os.PathLike, *, batch_size: int = 32):
+    def __init__(
+        self,
+        checkpoint: str | os.PathLike,
+        *,
+        batch_size: int = 32,
+        min_score: float = 0.0,
+        target_precision: float | None = None,
+    ):
         """Loads a checkpoint (a workdir, one of its checkpoints, a Hugging Face folder).
 
         Args:
           batch_size: packed rows run at a time, at most.
+          min_score: entities with a smaller probability are left out.
+          target_precision: instead, the `min_score` from which on entities of the held-out file
+            were that precise.
 
         Raises:
-          UserError: there is none, or it is not of a tagger.
+          UserError: there is none, or it is not of a tagger; it was not calibrated, or never as
+            precise.
         """
-        loaded = load_checkpoint(checkpoint)
-        check_task(loaded, "ner")
-        self.labels = loaded.labels
-        self.max_seq_length = loaded.max_seq_length
-        self._tokenizer = loaded.tokenizer
-        setting = Setting(loaded.labels, {}, loaded.tokenizer, loaded.max_seq_length)
-        graph, create_params = model_of(TASK, loaded.model, setting, seed=0)
-        self._outputs = outputs_of(TASK, graph)
-        params, _ = fit_params(loaded, jax.eval_shape(create_params))
-        self._params = jax.device_put(params)
-        self._batch_sizes = (*(size for size in _BATCH_SIZES if size < batch_size), batch_size)
+        self._model = FittedModel(checkpoint, task="ner", batch_size=batch_size)
+        self.labels = self._model.setting.labels
+        self.max_seq_length = self._model.setting.max_seq_length
+        self._tokenizer = self._model.setting.tokenizer
+        self.min_score = min_score
+        if target_precision is not None:
+            self.min_score = self._threshold(target_precision)
+
+    def _threshold(self, precision: float) -> float:
+        curve = self._model.setting.options.get("precision_curve")
+        if not curve:
+            raise UserError(
+                f"{self._model.checkpoint.path}: not calibrated: fine-tune with data.eval, a file "
+                "that it is not trained on, or give --min_score"
+            )
+        found = threshold_of(curve, precision)
+        if found is None:
+            best = max(share for _, share in curve)
+            raise UserError(
+                f"{self._model.checkpoint.path}: on its held-out file entities were at most "
+                f"{best:.3f} precise: ask for less than {precision}"
+            )
+        return found
 
     def tag(
         self, documents: Iterable[RawDocument | str], *, at_a_time: int = 64
@@ -98,7 +117,7 @@ class EntityTagger:
           progress: told how many packed rows are done, and of how many.
         """
         pieces = encode_words(self._tokenizer, sentences)
-        best = [found.argmax(-1) for found in self._probabilities(pieces, progress)]
+        best = [found.argmax(-1) for found in self._logits(pieces, progress)]
         return [[self.labels[index] for index in sentence] for sentence in best]
 
     def _tag_block(self, documents: Sequence[RawDocument]) -> Iterator[AnnotatedDocument]:
@@ -115,37 +134,29 @@ class EntityTagger:
                 if words:
                     sentences.append(words)
                     owners.append(number)
-        probabilities = self._probabilities([[word.ids for word in words] for words in sentences])
+        logits = self._logits([[word.ids for word in words] for words in sentences])
         entities: list[list[Entity]] = [[] for _ in documents]
-        for owner, words, found in zip(owners, sentences, probabilities, strict=True):
+        for owner, words, found in zip(owners, sentences, logits, strict=True):
             entities[owner] += self._entities(documents[owner].text, words, found)
         for document, found in zip(documents, entities, strict=True):
             yield AnnotatedDocument(document.id, document.text, tuple(found))
 
-    def _probabilities(
+    def _logits(
         self,
         sentences: Sequence[Sequence[Sequence[int]]],
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> list[np.ndarray]:
-        """Label probabilities [words, labels] of each sentence, given the pieces of its words."""
+        """Logits [words, labels] of each sentence, given the pieces of its words."""
         packed = pack_sentences(
             sentences, self.max_seq_length, self._tokenizer.special, row_lengths=_ROW_LENGTHS
         )
-        logits = run_rows(
-            self._outputs,
-            self._params,
-            packed.rows.inputs(),
-            self._batch_sizes,
-            progress=progress,
-        )
-        return [probabilities(found) for found in packed.by_sentence(logits)]
+        logits = self._model.run(packed.rows.inputs(), progress)
+        return packed.by_sentence(logits)
 
-    def _entities(
-        self, text: str, words: Sequence[Word], probabilities: np.ndarray
-    ) -> Iterator[Entity]:
-        best = probabilities.argmax(-1)
-        scores = probabilities.max(-1)
-        for chunk in chunks([self.labels[index] for index in best]):
+    def _entities(self, text: str, words: Sequence[Word], logits: np.ndarray) -> Iterator[Entity]:
+        temperature = self._model.setting.options.get("temperature", 1.0)
+        for chunk, probability, _ in find_entities(logits, self.labels, temperature):
+            if probability < self.min_score:
+                continue
             start, end = words[chunk.start].start, words[chunk.end - 1].end
-            score = float(scores[chunk.start : chunk.end].mean())
-            yield Entity(start, end, chunk.type or UNTYPED, text[start:end], round(score, 4))
+            yield Entity(start, end, chunk.type or UNTYPED, text[start:end], round(probability, 4))

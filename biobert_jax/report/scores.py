@@ -39,7 +39,7 @@ def panels(run: Run, name: str = "") -> str:
     """
     test = test_scores(run)
     of = f" of {escape(name)}" if name else ""
-    calibration = run.scores.get("calibration")
+    calibration = test.get("calibration") or run.scores.get("calibration")
     return "".join(
         (
             _table(run, test, of) if test else "",

@@ -11,7 +11,7 @@ def problem(scores: Mapping[str, Any]) -> str:
     test = scores.get("test", {})
     if not isinstance(test, dict):
         return "its scores are not all numbers"
-    numbers = {k: v for k, v in test.items() if k not in ("confusion", "mistakes", "labels")}
+    numbers = {k: v for k, v in test.items() if k not in ("confusion", "mistakes", "calibration")}
     if not _are_numbers(numbers):
         return "its scores are not all numbers"
     confusion = test.get("confusion")
@@ -25,7 +25,8 @@ def problem(scores: Mapping[str, Any]) -> str:
     for key in ("mean", "sd"):
         if not _are_numbers(scores.get(key, {})):
             return f"{key}: an object of numbers was expected"
-    if not _is_calibration(scores.get("calibration", {})):
+    calibrations = [place.get("calibration", {}) for place in (scores, test)]
+    if not all(map(_is_calibration, calibrations)):
         return f"calibration: an object with bins of {', '.join(_BIN)} was expected"
     return ""
 

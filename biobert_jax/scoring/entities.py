@@ -81,6 +81,36 @@ def score_spans(
     return scores
 
 
+def error_kinds(
+    gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]
+) -> dict[str, int]:
+    """How gold and predicted entities differ, each counted once.
+
+    correct; type: the same words, another type; boundary: an overlap, the same type; both: an
+    overlap, another type; missed: a gold one that nothing overlaps; spurious: a predicted one that
+    overlaps nothing, or what others were counted for.
+    """
+    kinds = dict.fromkeys(("correct", "type", "boundary", "both", "missed", "spurious"), 0)
+    tests: tuple[tuple[str, Callable[[Span, Span], bool]], ...] = (
+        ("correct", MATCHES["exact"]),
+        ("type", lambda a, b: a[:2] == b[:2]),
+        ("boundary", MATCHES["type_only"]),
+        ("both", MATCHES["partial"]),
+    )
+    for wanted, found in zip(gold, predicted, strict=True):
+        wanted, found = list(wanted), list(found)
+        for kind, fits in tests:
+            for span in list(wanted):
+                other = next((other for other in found if fits(span, other)), None)
+                if other is not None:
+                    wanted.remove(span)
+                    found.remove(other)
+                    kinds[kind] += 1
+        kinds["missed"] += len(wanted)
+        kinds["spurious"] += len(found)
+    return kinds
+
+
 def strict_chunks(labels: Sequence[str]) -> list[Span]:
     """Entities that are spelt rightly in IOB2: B, then I of the same type (seqeval's strict mode).
 

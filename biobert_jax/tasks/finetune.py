@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,13 +109,13 @@ def finetune(
 
     outputs = outputs_of(task, graph, mesh)
 
-    def predict(params, examples: Sequence[Any], encoded: Encoded) -> list[Any]:
+    def found_of(params, encoded: Encoded) -> np.ndarray | None:
         arrays = encoded.arrays(with_targets=False)
-        found = run_rows(outputs, params, arrays, (config.data.batch_size,), mesh)
-        return task.decode(found, encoded, examples, setting)
+        return run_rows(outputs, params, arrays, (config.data.batch_size,), mesh)
 
     def evaluate(state) -> dict[str, float]:
-        predictions = predict(state.params, data.held_out, held_out)
+        found = found_of(state.params, held_out)
+        predictions = task.decode(found, held_out, data.held_out, setting)
         scores = task.score(data.held_out, predictions, setting)
         return {f"eval_{name}": x for name, x in scores.items() if isinstance(x, float)}
 
@@ -166,19 +166,52 @@ def finetune(
             **watching,
         )
 
+    # Fitted on held-out examples with the parameters as they are now, and kept with them.
+    setting, fitted = calibrated(task, config, setting, held_out, data, found_of, state.params)
+    if distributed.is_first() and fitted:
+        newest = orbax.checkpoint_path(workdir, num_steps)
+        orbax.set_options(newest, dict(setting.options))
+
     # The result: the test file's scores, predictions and a model card.
     predictions = []
     if data.test:
         test = task.encode(data.test, setting, None)
         _tell_notes([config.data.test], test)
-        predictions = predict(state.params, data.test, test)
+        found = found_of(state.params, test)
+        predictions = task.decode(found, test, data.test, setting)
     training = Training(len(data.train), task.unit, len(train.rows), num_steps)
     content = _scores(task, config, data.test, predictions, setting)
+    if fitted:
+        content["calibration"] = {"fitted_on": config.data.eval, **fitted}
     if distributed.is_first():
         write_results(
             workdir, task, config, checkpoint, training, data.test, predictions, setting, content
         )
     return content
+
+
+def calibrated(
+    task: Task,
+    config: FinetuneConfig,
+    setting: Setting,
+    held_out: Encoded | None,
+    data: TaskData,
+    found_of: Callable[[Any, Encoded], np.ndarray | None],
+    params: Any,
+) -> tuple[Setting, dict[str, Any]]:
+    """The setting with what the task fits on held-out examples, and what `scores.json` says of it.
+
+    Not where the model was trained on them too.
+    """
+    if task.calibrate is None:
+        return setting, {}
+    if held_out is None or config.data.eval in config.data.train:
+        why = "is trained on" if held_out is not None else "is not set"
+        _say(f"data.eval {why}: probabilities are not calibrated")
+        return setting, {}
+    found = found_of(params, held_out)
+    options, fitted = task.calibrate(found, held_out, data.held_out, setting)
+    return dataclasses.replace(setting, options={**setting.options, **options}), fitted
 
 
 def read_data(task: Task, config: FinetuneConfig) -> TaskData:

@@ -8,21 +8,34 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from biobert_jax.checkpoints.labels import UNTYPED, label_set, types_of, with_type
+from biobert_jax.checkpoints.labels import label_set, with_type
 from biobert_jax.config import ModelConfig
 from biobert_jax.errors import UserError
 from biobert_jax.model.heads import BertForTokenClassification, WeightedSum
-from biobert_jax.scoring import conlleval
-from biobert_jax.tasks.files.conll import read_sentences, write_predictions
+from biobert_jax.scoring import conlleval, entities
+from biobert_jax.tasks.entities import (
+    calibration_table,
+    find_entities,
+    fit_temperature,
+    judged,
+    precision_curve,
+)
+from biobert_jax.tasks.files.conll import read_sentences
 from biobert_jax.tasks.files.examples import Sentence
 from biobert_jax.tasks.losses import class_losses
+from biobert_jax.tasks.ner_results import (
+    BIOBERT,
+    LINES,
+    PREDICTIONS,
+    Tagged,
+    card,
+    mistakes,
+    report,
+    write,
+)
 from biobert_jax.tasks.rows import Encoded
-from biobert_jax.tasks.task import Card, Setting, Task
+from biobert_jax.tasks.task import Setting, Task
 from biobert_jax.tasks.words import encode_words, pack_sentences
-
-PREDICTIONS = "predictions.conll"
-# A sentence's predicted labels.
-Labels = list[str]
 
 
 def read(path: Path, options: Mapping[str, Any]) -> list[Sentence]:
@@ -91,79 +104,46 @@ def outputs(model: nnx.Module, inputs: Mapping[str, Array]) -> Array:
 
 def decode(
     outputs: np.ndarray | None, encoded: Encoded, examples: Sequence[Sentence], setting: Setting
-) -> list[Labels]:
+) -> list[Tagged]:
     """The likeliest label of each word."""
-    best = [found.argmax(-1) for found in encoded.index.by_sentence(outputs)]
-    return [[setting.labels[index] for index in sentence] for sentence in best]
+    temperature = setting.options.get("temperature", 1.0)
+    return [
+        Tagged(
+            [setting.labels[index] for index in logits.argmax(-1)],
+            find_entities(logits, setting.labels, temperature),
+        )
+        for logits in encoded.index.by_sentence(outputs)
+    ]
 
 
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Of every label, from logits [..., labels]: float32."""
-    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
-    return exponentials / exponentials.sum(-1, keepdims=True)
+def calibrate(
+    outputs: np.ndarray | None, encoded: Encoded, examples: Sequence[Sentence], setting: Setting
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The temperature of a held-out file, and how precise entities are from a probability on."""
+    logits = encoded.index.by_sentence(outputs)
+    gold = [sentence.labels for sentence in examples]
+    temperature = fit_temperature(logits, gold, setting.labels)
+    curve = precision_curve(*judged(logits, gold, setting.labels, temperature))
+    return {"temperature": temperature, "precision_curve": curve}, {"temperature": temperature}
 
 
 def score(
-    examples: Sequence[Sentence], predictions: Sequence[Labels], setting: Setting
+    examples: Sequence[Sentence], predictions: Sequence[Tagged], setting: Setting
 ) -> dict[str, Any]:
-    """Entities as conlleval counts them."""
-    return conlleval.score([sentence.labels for sentence in examples], predictions).to_dict()
-
-
-def report(scores: Mapping[str, Any]) -> str:
-    """As conlleval prints it."""
-    return conlleval.report(conlleval.Scores.from_dict(scores))
-
-
-def write(
-    folder: Path, examples: Sequence[Sentence], predictions: Sequence[Labels], setting: Setting
-) -> None:
-    """Writes `predictions.conll`: word, label, predicted label."""
-    write_predictions(folder / PREDICTIONS, examples, predictions)
-
-
-def card(scores: Mapping[str, Any], setting: Setting, num_examples: int, file: str) -> Card:
-    """What a model card says of a tagger."""
-    finds = ", ".join(sorted(name or UNTYPED for name in types_of([setting.labels])))
-    by_type = scores.get("by_type", {})
-    lines = {"all (micro)": scores, **(by_type if len(by_type) > 1 else {})} if scores else {}
-    table = "\n".join(
-        f"| {name or UNTYPED} | {s['precision']:.4f} | {s['recall']:.4f} | {s['f1']:.4f} | "
-        f"{s['num_gold']:,} |"
-        for name, s in lines.items()
-    )
-    return Card(
-        title=f"Entity tagger: {finds}",
-        does="finds entities in biomedical text, by a label for each word: "
-        f"{' '.join(setting.labels)}",
-        scores=f"""Entities matched exactly, as conlleval counts, on the {num_examples:,} \
-sentences of `{file}`:
-
-| type | precision | recall | F1 | entities |
-|---|---|---|---|---|
-{table}
-
-Word by word in `{PREDICTIONS}` (word, label, predicted label).""",
-        use=_USE,
-    )
-
-
-_USE = """```
-biobert predict --checkpoint THIS_FOLDER --input notes.txt --output tagged.jsonl
-```
-
-```python
-from biobert_jax.predict.tagger import EntityTagger
-
-documents = list(EntityTagger("THIS_FOLDER").tag(["Aspirin may worsen gastric ulcers."]))
-```
-
-For other programs it is converted first: `biobert convert --from THIS_FOLDER --to hf_folder \
---format hf`. Then `transformers.pipeline("token-classification", "hf_folder", \
-aggregation_strategy="first")` loads it.
-
-It finds what its training data annotates, in text like theirs; check it on your own before you \
-rely on it. It is not a medical device."""
+    """Entities as conlleval counts them; kinds of errors, calibration, the surest mistakes."""
+    gold = [sentence.labels for sentence in examples]
+    labels = [tagged.labels for tagged in predictions]
+    sides = [
+        [entities.spans_of(s.words, own) for s, own in zip(examples, side, strict=True)]
+        for side in (gold, labels)
+    ]
+    found = [tagged.entities for tagged in predictions]
+    temperature = setting.options.get("temperature", 1.0)
+    return conlleval.score(gold, labels).to_dict() | {
+        "errors": entities.error_kinds(*sides),
+        "calibration": calibration_table(found, gold, temperature),
+        "mistakes": mistakes(examples, predictions),
+    }
 
 
 TASK = Task(
@@ -182,7 +162,8 @@ TASK = Task(
     score=score,
     report=report,
     write=write,
-    files=(PREDICTIONS,),
+    files=(PREDICTIONS, BIOBERT, LINES),
     card=card,
+    calibrate=calibrate,
     check=check,
 )

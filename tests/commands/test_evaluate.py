@@ -5,7 +5,11 @@ import json
 import pytest
 
 from biobert_jax import cli
-from biobert_jax.predict import tagger
+from biobert_jax.tasks import fitted
+from biobert_jax.tasks.ner import TASK
+from biobert_jax.tasks.ner_results import Tagged
+from biobert_jax.tasks.rows import Encoded
+from biobert_jax.tasks.task import Setting
 
 
 @pytest.fixture
@@ -26,19 +30,25 @@ def gold(tmp_path):
     return path
 
 
-class _Tagger:
+class _Model:
+    """A tagger that always finds the first two words."""
+
     labels = ("O", "B-Disease", "I-Disease")
+    task = TASK
 
     def __init__(self, checkpoint, batch_size):
-        pass
+        self.setting = Setting(self.labels, {"format": "", "entity_type": "entity"}, None, 128)
 
-    def label_words(self, sentences, progress):
-        assert sentences == [("deep vein", "thrombosis", "of", "legs")]
-        return [["B-Disease", "I-Disease", "O", "O"]]
+    def read(self, path):
+        return TASK.read(path, self.setting.options)
+
+    def predict(self, examples, progress):
+        assert [e.words for e in examples] == [("deep vein", "thrombosis", "of", "legs")]
+        return [Tagged(["B-Disease", "I-Disease", "O", "O"], [])], Encoded(None, {}, {})
 
 
 def test_untyped_gold_is_taken_for_the_one_type_of_a_tagger(evaluate, gold, tmp_path, monkeypatch):
-    monkeypatch.setattr(tagger, "EntityTagger", _Tagger)
+    monkeypatch.setattr(fitted, "FittedModel", _Model)
     out = tmp_path / "new/scores.json"
     code, _, err = evaluate("--checkpoint", "x", "--data", gold, "--json", out)
     assert code == 0 and "have no type and are taken for Disease" in err
@@ -49,8 +59,8 @@ def test_untyped_gold_is_taken_for_the_one_type_of_a_tagger(evaluate, gold, tmp_
 
 
 def test_types_without_one_in_common_are_said(evaluate, gold, tmp_path, monkeypatch):
-    monkeypatch.setattr(tagger, "EntityTagger", _Tagger)
-    monkeypatch.setattr(_Tagger, "labels", ("O", "B-Disease", "B-Drug"))
+    monkeypatch.setattr(fitted, "FittedModel", _Model)
+    monkeypatch.setattr(_Model, "labels", ("O", "B-Disease", "B-Drug"))
     out = tmp_path / "scores.json"
     command = ["--checkpoint", "x", "--data", gold, "--json", out]
     code, _, err = evaluate(*command)
@@ -78,7 +88,8 @@ def test_a_name_that_cannot_be_is_refused_before_the_scoring(evaluate, tmp_path)
 
 
 @pytest.mark.parametrize("content", ["", "\n \n\n"])
-def test_empty_files_are_named(evaluate, tmp_path, content):
+def test_empty_files_are_named(evaluate, tmp_path, content, monkeypatch):
+    monkeypatch.setattr(fitted, "FittedModel", _Model)
     (tmp_path / "empty").write_text(content)
     code, _, err = evaluate("--predictions", tmp_path / "empty")
     assert code == 1 and "empty: no predictions" in err
@@ -202,3 +213,32 @@ def test_options_that_do_not_go_together(evaluate, gold):
     assert evaluate("--task", "ner", "--gold", gold)[0] == 2
     assert evaluate("--gold", gold, "--predictions", gold)[0] == 2
     assert evaluate("--task", "ner", "--gold", gold, "--predictions", gold, "--data", gold)[0] == 2
+
+
+def test_types_of_another_corpus_are_renamed(evaluate, lines, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitted, "FittedModel", _Model)
+    labels = ("B-DISO", "I-DISO", "O", "B-ANAT")
+    words = ("deep vein", "thrombosis", "of", "legs")
+    gold = lines("gold.tsv", *("\t".join(pair) for pair in zip(words, labels, strict=True)))
+    out = tmp_path / "scores.json"
+    command = ["--checkpoint", "x", "--data", gold, "--json", out]
+    code, _, err = evaluate(*command)
+    assert code == 0 and "--map renames" in err
+    code, _, err = evaluate(*command, "--map", "DISO=Disease,ANAT=")
+    assert code == 0 and err == "" and json.loads(out.read_text())["f1"] == 1
+    code, _, err = evaluate(*command, "--map", "DISOO=Disease")
+    assert code == 1 and "--map DISOO: no gold label has that type: did you mean DISO" in err
+
+
+def test_what_training_saw_is_counted_and_left_out(evaluate, gold, lines, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitted, "FittedModel", _Model)
+    out = tmp_path / "scores.json"
+    command = ["--checkpoint", "x", "--data", gold, "--json", out]
+    other = lines("train.tsv", "of\tO")
+    code, _, err = evaluate(*command, "--training", f"{other},{gold}")
+    assert code == 0 and "shared with the training files: 1 of 1 sentence" in err
+    assert json.loads(out.read_text())["num_shared"] == 1
+    code, _, err = evaluate(*command, "--training", gold, "--leave_out_shared")
+    assert code == 1 and "nothing is left" in err
+    code, _, err = evaluate(*command, "--leave_out_shared")
+    assert code == 1 and "give them by --training" in err

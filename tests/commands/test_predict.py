@@ -17,7 +17,7 @@ from biobert_jax.predict.annotations import AnnotatedDocument, Entity
 class _FirstLetter:
     """Tags the first letter of every text."""
 
-    def __init__(self, checkpoint, batch_size):
+    def __init__(self, checkpoint, batch_size, **options):
         pass
 
     def tag(self, documents):

@@ -307,7 +307,7 @@ def test_ctrl_c_leaves_nothing_behind(verb, tagger, data, corpus, tmp_path, monk
     for target in (
         "biobert_jax.corpus.text.vocabulary.open_documents",
         "biobert_jax.corpus.dataset.manifest.check_shards",
-        "biobert_jax.predict.tagger.run_rows",
+        "biobert_jax.tasks.fitted.run_rows",
         "biobert_jax.checkpoints.huggingface._write_json",
     ):
         monkeypatch.setattr(target, interrupt)

@@ -28,7 +28,12 @@ def test_what_finetuning_writes(tagger, corpus, tmp_path, capsys):
     command = ["evaluate", "--checkpoint", str(tagger), "--data", test, "--json", out]
     assert cli.main(command) == 0
     assert capsys.readouterr().out == from_file
-    assert json.loads((tmp_path / "again.json").read_text()) == scores["test"]
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert again.pop("num_shared") == 0
+    assert set(again) == set(scores["test"])
+    # Probabilities differ in their last bits, by the batch that they are computed in.
+    same = set(again) - {"calibration", "mistakes"}
+    assert all(again[name] == scores["test"][name] for name in same)
 
 
 def test_the_predictions_hold_every_word_of_the_test_file(tagger, corpus):
@@ -149,3 +154,36 @@ def test_configs_in_a_hugging_face_folder_are_complete(tagger, tmp_path):
     assert config["architectures"] == ["BertForTokenClassification"]
     assert config["id2label"]["0"] == "O" and "B-Drug" in config["label2id"]
     assert json.loads((hf / "tokenizer_config.json").read_text())["do_lower_case"] is False
+
+
+def test_probabilities_are_calibrated_on_what_was_held_out(tagger, corpus, tmp_path, capsys):
+    scores = json.loads((tagger / "scores.json").read_text())
+    assert scores["calibration"]["fitted_on"] == "devel.tsv"
+    options = load.load_checkpoint(tagger).options
+    assert options["temperature"] == scores["calibration"]["temperature"]
+    assert options["temperature"] == scores["test"]["calibration"]["temperature"]
+    assert {"ece_before", "ece_after", "bins"} <= set(scores["test"]["calibration"])
+    assert sum(scores["test"]["errors"].values()) >= scores["test"]["num_gold"]
+    command = ["predict", "--checkpoint", str(tagger), "--input", str(corpus / "notes.txt")]
+    counts = []
+    for least in (0.0, 0.2, 1.0):
+        capsys.readouterr()
+        assert cli.main([*command, "--min_score", str(least)]) == 0
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        found = [entity["score"] for line in lines for entity in line["entities"]]
+        assert all(score >= least - 1e-4 for score in found)
+        counts.append(len(found))
+    assert counts == sorted(counts, reverse=True)
+    best = max(precision for _, precision in options["precision_curve"] or [(0, 0)])
+    if best < 1:
+        assert cli.main([*command, "--target_precision", "1"]) == 1
+        assert "entities were at most" in capsys.readouterr().err
+
+
+def test_what_was_never_calibrated_has_no_target(pretrained, tmp_path, corpus, capsys):
+    words = ner_command(pretrained, tmp_path / "run", "--config.data.eval=")
+    assert cli.main([*words, "--config.train.num_steps=1"]) == 0
+    assert "data.eval is not set: probabilities are not calibrated" in capsys.readouterr().err
+    command = ["predict", "--checkpoint", str(tmp_path / "run"), "--target_precision", "0.9"]
+    assert cli.main([*command, "--input", str(corpus / "notes.txt")]) == 1
+    assert "not calibrated: fine-tune with data.eval" in capsys.readouterr().err

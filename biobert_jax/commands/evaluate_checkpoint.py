@@ -1,0 +1,160 @@
+"""`biobert evaluate --checkpoint --data`: a checkpoint of any task on a file of its form."""
+
+import argparse
+import dataclasses
+import functools
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from biobert_jax.checkpoints.labels import UNTYPED, types_of, with_type
+from biobert_jax.commands.parser import did_you_mean
+from biobert_jax.commands.progress import StageProgress, working
+from biobert_jax.errors import UserError
+from biobert_jax.json_fields import read_optional_object
+from biobert_jax.scoring import conlleval
+from biobert_jax.units import plural
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Predicts, prints the scores, and returns them; {} without labels."""
+    data = Path(args.data)
+    if not data.is_file():
+        raise UserError(f"--data {data}: no such file")
+    from biobert_jax.tasks.fitted import FittedModel
+
+    with working(f"load {args.checkpoint}"):
+        model = FittedModel(args.checkpoint, batch_size=args.batch_size)
+    examples = model.read(data)
+    if not examples:
+        raise UserError(f"--data {data}: no {model.task.unit} in it")
+    shared = {}
+    if seen := _training_texts(args, model):
+        kept = [example for example in examples if _text(example) not in seen]
+        shared = {"num_shared": len(examples) - len(kept)}
+        counted = f"{shared['num_shared']:,} of {plural(len(examples), model.task.unit)}"
+        done = ": left out" if args.leave_out_shared else ""
+        _say(f"shared with the training files: {counted}{done}")
+        examples = kept if args.leave_out_shared else examples
+        if not examples:
+            raise UserError(f"--data {data}: nothing is left")
+    with StageProgress(brief=True) as progress:
+        predictions, encoded = model.predict(examples, functools.partial(progress, "tag"))
+    for note in encoded.notes:
+        _say(f"{data}: {note}")
+    if args.output:
+        folder = Path(args.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        model.task.write(folder, examples, predictions, model.setting)
+        _say(f"{folder}: {', '.join(n for n in model.task.files if (folder / n).exists())}")
+    if not all(map(model.task.has_labels, examples)):
+        _say(f"{data}: no labels: predicted, not scored")
+        return {}
+    if model.task.name == "ner":
+        scores = _entity_scores(args, examples, predictions, model)
+    else:
+        for line in model.task.check({str(data): examples}, model.setting.labels):
+            _say(line)
+        scores = model.task.score(examples, predictions, model.setting)
+    print(model.task.report(scores))
+    return scores | shared
+
+
+def _entity_scores(
+    args: argparse.Namespace, examples: Sequence[Any], predictions: Sequence[Any], model: Any
+) -> dict[str, Any]:
+    """Entities, whose types another corpus may call otherwise."""
+    types = types_of([model.setting.labels])
+    gold = [sentence.labels for sentence in examples]
+    if args.map:
+        gold = mapped(gold, args.map)
+    if not args.ignore_types:
+        gold = named_types(gold, types)
+        warn_of_types(types_of(gold), types)
+    if args.ignore_types:
+        labels = [tagged.labels for tagged in predictions]
+        return conlleval.score(gold, labels, ignore_types=True).to_dict()
+    pairs = zip(examples, gold, strict=True)
+    renamed = [dataclasses.replace(sentence, labels=tuple(labels)) for sentence, labels in pairs]
+    return model.task.score(renamed, predictions, model.setting)
+
+
+def mapped(gold: Sequence[Sequence[str]], pairs: str) -> list[tuple[str, ...]]:
+    """Gold labels with their types renamed, `A=B,C=D`; `A=` leaves a type out.
+
+    Raises:
+      UserError: a pair without `=`, or of a type that no label has.
+    """
+    names = {}
+    known = types_of(gold)
+    for pair in pairs.split(","):
+        old, equals, new = pair.partition("=")
+        if not equals:
+            raise UserError(f"--map {pair}: give pairs of types, GOLD=TAGGER")
+        if old not in known:
+            hint = did_you_mean(old, sorted(known))
+            raise UserError(
+                f"--map {old}: no gold label has that type: {hint}known: {', '.join(sorted(known))}"
+            )
+        names[old] = new
+
+    def renamed(label: str) -> str:
+        tag, _, type_ = label.partition("-")
+        if tag == "O" or type_ not in names:
+            return label
+        return f"{tag}-{names[type_]}" if names[type_] else "O"
+
+    return [tuple(map(renamed, labels)) for labels in gold]
+
+
+def named_types(gold: Sequence[Sequence[str]], types: set[str]) -> list[tuple[str, ...]]:
+    """Gold labels with the one type of a tagger's where none of them has any."""
+    if not types_of(gold) <= {"", UNTYPED} or len(types) != 1 or types <= {"", UNTYPED}:
+        return [tuple(labels) for labels in gold]
+    (name,) = types
+    _say(f"the gold labels have no type and are taken for {name}")
+    bare = [[label.partition("-")[0] for label in labels] for labels in gold]
+    return [tuple(with_type(label, name) for label in labels) for labels in bare]
+
+
+def warn_of_types(gold: set[str], predicted: set[str]) -> None:
+    """Says where no entity can match."""
+    if gold and predicted and not gold & predicted:
+        _say(
+            f"warning: no entity can match: gold has the types {_names(gold)}, predictions have "
+            f"{_names(predicted)}: --ignore_types compares words alone, --map renames"
+        )
+
+
+def _training_texts(args: argparse.Namespace, model: Any) -> set[Any]:
+    """What the checkpoint was trained on, where its files are still there, or are given."""
+    files = [Path(name) for name in args.training.split(",")] if args.training else []
+    if not files:
+        config = read_optional_object(Path(args.checkpoint) / "config.json") or {}
+        data = config.get("data")
+        if isinstance(data, dict) and isinstance(data.get("train"), list):
+            files = [Path(str(data.get("dir", ""))) / str(name) for name in data["train"]]
+            files = files if all(path.is_file() for path in files) else []
+    if not files and args.leave_out_shared:
+        raise UserError("--leave_out_shared needs the training files: give them by --training")
+    for path in files:
+        if not path.is_file():
+            raise UserError(f"--training {path}: no such file")
+    return {_text(example) for path in files for example in model.read(path)}
+
+
+def _text(example: Any) -> Any:
+    """What makes two examples the same, whatever their labels."""
+    for name in ("words", "text"):
+        if hasattr(example, name):
+            return getattr(example, name), getattr(example, "pair", "")
+    return example.question, example.context
+
+
+def _names(types: Iterable[str]) -> str:
+    return ", ".join("(none)" if name in ("", UNTYPED) else name for name in sorted(types))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
