@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from biobert_jax import cli
-from biobert_jax.commands.config_file import experiments, load_config
-from biobert_jax.config import FinetuneConfig, PretrainConfig
+from biobert_jax.commands.config_file import experiment_class, experiments, load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -55,7 +54,7 @@ def test_every_command_shown_is_one(command, monkeypatch):
     args = cli.parse(words[1:])
     assert args.verb == words[1]
     if getattr(args, "workdir", None) or args.verb == "compile":
-        load_config(args, FinetuneConfig if args.verb == "finetune" else PretrainConfig)
+        load_config(args, experiment_class(args.config))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -3,9 +3,13 @@
     biobert compile --config experiments/pretrain_base.py --topology v5e:16x16 --rows_per_chip 32 \\
         --config.model.attention_probs_dropout_prob=0 --config.train.gradient_dtype=bfloat16
 
-It is the step that `pretrain` runs, with its optimizer, layout, masks and dropout, compiled by
-libtpu (pip install 'biobert-jax[tpu]'); no TPU is needed. The exit code is 1 where it does not
-fit. Step times are bounds from below: arithmetic at the chip's peak, traffic at its bandwidth.
+    biobert compile --config ner:ncbi_disease --topology v5e:2x2
+
+It is the step that `pretrain` or `finetune` runs, with its optimizer, layout, masks and dropout,
+compiled by libtpu (pip install 'biobert-jax[tpu]'); no TPU is needed. Of fine-tuning, what
+evaluation and scoring run is compiled too; BERT-base stands in where --config.init is not given. The
+exit code is 1 where it does not fit. Step times are bounds from below: arithmetic at the chip's
+peak, traffic at its bandwidth.
 """
 
 import argparse
@@ -48,10 +52,12 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from biobert_jax.aot.topology import describe
-    from biobert_jax.config import PretrainConfig
+    from biobert_jax.commands.config_file import experiment_class
+    from biobert_jax.config import FinetuneConfig
     from biobert_jax.files import write_text_atomically
 
-    config = load_config(args, PretrainConfig)
+    cls = experiment_class(args.config)
+    config = load_config(args, cls)
     if args.json is not None:
         check_output("--json", args.json, [args.config, args.config.rpartition(":")[0]])
     topology = describe(args.topology, args.slices)
@@ -60,15 +66,35 @@ def run(args: argparse.Namespace) -> int:
     from biobert_jax.aot.program import make_program
     from biobert_jax.aot.table import table
 
-    program = make_program(
-        config,
-        topology,
-        max_seq_length=args.max_seq_length,
-        rows_per_chip=args.rows_per_chip,
-    )
-    report = analyse(program)
+    if cls is FinetuneConfig:
+        report = _finetuning(config, topology, args)
+    else:
+        report = analyse(
+            make_program(
+                config,
+                topology,
+                max_seq_length=args.max_seq_length,
+                rows_per_chip=args.rows_per_chip,
+            )
+        )
     print(table(report, topology.chip))
     if args.json is not None:
         text = json.dumps(dataclasses.asdict(report), indent=2) + "\n"
         write_text_atomically(args.json, text)
     return 0 if report.fits else 1
+
+
+def _finetuning(config, topology, args: argparse.Namespace):
+    """The step's costs; what evaluation and scoring run is compiled too."""
+    import dataclasses
+
+    from biobert_jax.aot.cost import analyse
+    from biobert_jax.aot.finetuning import make_finetune_program
+
+    if args.max_seq_length is not None:
+        data = dataclasses.replace(config.data, max_seq_length=args.max_seq_length)
+        config = dataclasses.replace(config, data=data)
+    program = make_finetune_program(config, topology, rows_per_chip=args.rows_per_chip)
+    report = analyse(program)
+    program.lower_outputs().compile()
+    return report

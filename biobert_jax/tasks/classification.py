@@ -22,7 +22,7 @@ from biobert_jax.tasks.class_results import (
     report,
     write,
 )
-from biobert_jax.tasks.files.examples import TextExample
+from biobert_jax.tasks.files.examples import Span, TextExample
 from biobert_jax.tasks.files.registry import read_examples
 from biobert_jax.tasks.losses import class_losses, multi_label_losses, squared_losses
 from biobert_jax.tasks.rows import NO_TARGET, Encoded
@@ -232,5 +232,12 @@ TASK = Task(
     files=(RESULTS, PREDICTIONS),
     card=card,
     fit_options=fit_options,
+    sample=TextExample(
+        "0",
+        "@GENE$ @DRUG$",
+        labels=("0",),
+        value=1.0,
+        spans=(Span(0, 6, "GENE"), Span(7, 13, "DRUG")),
+    ),
     check=check,
 )

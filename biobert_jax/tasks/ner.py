@@ -165,5 +165,6 @@ TASK = Task(
     files=(PREDICTIONS, BIOBERT, LINES),
     card=card,
     calibrate=calibrate,
+    sample=Sentence(("Aspirin",), ("O",)),
     check=check,
 )

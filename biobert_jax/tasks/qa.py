@@ -196,4 +196,5 @@ TASK = Task(
     files=(PREDICTIONS, N_BEST, NULL_ODDS, SUBMISSION),
     card=card,
     calibrate=calibrate,
+    sample=Question("0", "Which?", "Aspirin", ("Aspirin",), (0,)),
 )

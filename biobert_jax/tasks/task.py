@@ -91,6 +91,7 @@ class Task:
         as class weights.
       calibrate: (outputs, encoded, examples, setting) of the held-out file, which the model was
         not trained on, to (options to keep, what `scores.json` says of it); None: not done.
+      sample: an example, of which the shapes of a batch are known without data.
       check: (examples by file, labels) to lines that the user should be told.
     """
 
@@ -120,6 +121,7 @@ class Task:
         ]
         | None
     ) = None
+    sample: Any = None
     check: Callable[[Mapping[str, Sequence[Any]], tuple[str, ...]], list[str]] = field(
         default=lambda examples, labels: []
     )
