@@ -7,8 +7,8 @@
 
 It is the step that `pretrain` or `finetune` runs, with its optimizer, layout, masks and dropout,
 compiled by libtpu (pip install 'biobert-jax[tpu]'); no TPU is needed. Of fine-tuning, what
-evaluation and scoring run is compiled too; BERT-base stands in where --config.init is not given. The
-exit code is 1 where it does not fit. Step times are bounds from below: arithmetic at the chip's
+evaluation and scoring run is compiled too; BERT-base stands in where --config.init is not given.
+The exit code is 1 where it does not fit. Step times are bounds from below: arithmetic at the chip's
 peak, traffic at its bandwidth.
 """
 

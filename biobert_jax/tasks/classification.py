@@ -9,7 +9,6 @@ from flax import nnx
 from jax import Array
 
 from biobert_jax.config import ModelConfig
-from biobert_jax.errors import UserError, nearest
 from biobert_jax.model.heads import BertForSequenceClassification, WeightedSum
 from biobert_jax.scoring import classification as scoring
 from biobert_jax.scoring import similarity
@@ -22,40 +21,23 @@ from biobert_jax.tasks.class_results import (
     report,
     write,
 )
+from biobert_jax.tasks.class_targets import check_kind, fit_options, labels_of, targets_of
 from biobert_jax.tasks.files.examples import Span, TextExample
 from biobert_jax.tasks.files.registry import read_examples
 from biobert_jax.tasks.losses import class_losses, multi_label_losses, squared_losses
-from biobert_jax.tasks.rows import NO_TARGET, Encoded
+from biobert_jax.tasks.rows import Encoded
 from biobert_jax.tasks.task import Setting, Task
 from biobert_jax.tasks.texts import pack_texts
 
 
 def read(path: Path, options: Mapping[str, Any]) -> list[TextExample]:
-    """The examples of a file."""
-    return read_examples(path, "classification", options["format"])
-
-
-def labels(examples: Sequence[TextExample], options: Mapping[str, Any]) -> tuple[str, ...]:
-    """Those of the config, or all that occur, sorted.
+    """The examples of a file.
 
     Raises:
-      UserError: there are not two; one that the config does not name, or names and is not there.
+      UserError: as the format's reader; or an example's label is not of `kind`.
     """
-    if options["kind"] == "regression":
-        return ("value",)
-    found = sorted({label for example in examples for label in example.labels})
-    known = tuple(options["labels"]) or tuple(found)
-    for example in examples:
-        for label in example.labels:
-            if label not in known:
-                raise UserError(f"{example.where}: label {_unknown(label, known)}")
-    for key in ("excluded_labels", "positive_label"):
-        for name in filter(None, np.atleast_1d(options[key]).tolist()):
-            if name not in known:
-                raise UserError(f"data.{key} {_unknown(name, known)}")
-    if len(known) < 2 and options["kind"] == "single":
-        raise UserError(f"there is nothing to tell apart: every label is {' '.join(known)}")
-    return known
+    examples = read_examples(path, "classification", options["format"])
+    return [check_kind(example, options["kind"]) for example in examples]
 
 
 def check(examples: Mapping[str, Sequence[TextExample]], labels: Sequence[str]) -> list[str]:
@@ -71,29 +53,12 @@ def check(examples: Mapping[str, Sequence[TextExample]], labels: Sequence[str]) 
     return lines
 
 
-def fit_options(
-    examples: Sequence[TextExample], options: dict[str, Any], labels: tuple[str, ...]
-) -> dict[str, Any]:
-    """With what a label weighs, and the mean and spread of values."""
-    if options["kind"] == "regression":
-        values = np.array([example.value for example in examples], np.float64)
-        return options | {"mean": float(values.mean()), "sd": float(values.std()) or 1.0}
-    if options["class_weights"] == "none":
-        return options
-    counts = np.array([sum(x in e.labels for e in examples) for x in labels], np.float64)
-    if options["kind"] == "single":
-        weights = len(examples) / (len(labels) * np.maximum(counts, 1))
-    else:
-        weights = (len(examples) - counts) / np.maximum(counts, 1)
-    return options | {"weights": [round(float(w), 6) for w in weights]}
-
-
 def encode(examples: Sequence[TextExample], setting: Setting, seed: int | None = None) -> Encoded:
     """A sequence an example, [CLS] text [SEP] or [CLS] text [SEP] second text [SEP]."""
     rows, inputs, notes = pack_texts(examples, setting, seed)
     targets = {}
     if examples and all(map(has_labels, examples)):
-        targets["targets"] = rows.of_sequences(*_targets(examples, setting))
+        targets["targets"] = rows.of_sequences(*targets_of(examples, setting))
     return Encoded(rows, inputs, targets, notes=notes)
 
 
@@ -178,22 +143,6 @@ def score(
     return scores | {"mistakes": mistakes(*zip(*own, strict=True))}
 
 
-def _targets(examples: Sequence[TextExample], setting: Setting) -> tuple[np.ndarray, Any]:
-    """Of each sequence, and what stands where there is none."""
-    options = setting.options
-    if options["kind"] == "regression":
-        values = np.array([example.value for example in examples], np.float32)
-        return ((values - options["mean"]) / options["sd"]).astype(np.float32), np.nan
-    index = {label: place for place, label in enumerate(setting.labels)}
-    if options["kind"] == "single":
-        found = [index.get(example.labels[0], NO_TARGET) for example in examples]
-        return np.array(found, np.int32), NO_TARGET
-    table = np.zeros((len(examples), len(setting.labels)), np.float32)
-    for row, example in enumerate(examples):
-        table[row, [index[label] for label in example.labels if label in index]] = 1
-    return table, np.nan
-
-
 def _logits(model: nnx.Module, inputs: Mapping[str, Array], seeds: Array | None = None) -> Array:
     return model(
         inputs["input_ids"],
@@ -202,12 +151,6 @@ def _logits(model: nnx.Module, inputs: Mapping[str, Array], seeds: Array | None 
         positions=inputs["positions"],
         seeds=seeds,
     )
-
-
-def _unknown(name: str, known: Sequence[str]) -> str:
-    near = nearest(name, known)
-    hint = f"did you mean {near!r}? " if near else ""
-    return f"{name!r} is not one of the labels: {hint}known: {', '.join(known)}"
 
 
 TASK = Task(
@@ -219,7 +162,7 @@ TASK = Task(
     ),
     main_score=lambda options: "pearson" if options["kind"] == "regression" else "f1",
     read=read,
-    labels=labels,
+    labels=labels_of,
     encode=encode,
     build=build,
     losses=losses,

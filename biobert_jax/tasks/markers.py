@@ -17,15 +17,23 @@ from biobert_jax.tasks.files.examples import Span, TextExample
 
 _TAGS = ("[unused1]", "[unused2]", "[unused3]", "[unused4]")
 _PLAIN_TAGS = ("@", "@", "#", "#")
-# What files mark mentions with: where one begins.
-_MARKED = re.compile(r"@[\w-]+\$|<< |\[\[ ")
+# What files mark mentions with.
+_MARKED = re.compile(r"@[\w-]+\$|<< .*? >>|\[\[ .*? \]\]")
+# A mark that was cut off.
+LOST = -1
 
 
 class Marked(NamedTuple):
-    """A text's pieces, and where its two mentions' marks stand among them (none: no marks)."""
+    """A text's pieces, and where its mentions stand among them.
+
+    Attributes:
+      marks: of the two mentions, in their order, the first piece with its mark; (): there are none.
+      ends: behind the last one.
+    """
 
     ids: list[int]
     marks: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()
 
 
 def mark_texts(
@@ -35,7 +43,7 @@ def mark_texts(
 
     Args:
       how: none, anonymize or tags.
-      find: whether the two marks' places are needed.
+      find: whether two mentions must be there.
 
     Raises:
       UserError: an example has not two mentions where they are needed.
@@ -47,6 +55,7 @@ def mark_texts(
     for parts in cut:
         ids: list[int] = []
         marks: list[int] = []
+        ends: list[int] = []
         for _, mention in parts:
             own = list(next(pieces))
             if mention is not None:
@@ -54,9 +63,11 @@ def mark_texts(
                 if tags:
                     own = [tags[2 * mention], *own, tags[2 * mention + 1]]
             ids += own
+            if mention is not None:
+                ends.append(len(ids))
         # Mentions in the order of the file, which need not be that of the text.
         order = sorted(range(len(marks)), key=[m for _, m in parts if m is not None].__getitem__)
-        marked.append(Marked(ids, tuple(marks[i] for i in order)))
+        marked.append(Marked(ids, *(tuple(side[i] for i in order) for side in (marks, ends))))
     return marked
 
 
@@ -68,34 +79,45 @@ def tag_ids(tokenizer: Tokenizer) -> tuple[int, int, int, int]:
 
 
 def cut_text(text: Marked, capacity: int) -> Marked:
-    """The part of a text that a sequence holds: its beginning, or the window around its marks."""
+    """The part of a text that a sequence holds: its beginning, or the window around its mentions.
+
+    Where they are too far apart, the window begins with the first one, and the mark of the other
+    is `LOST`.
+    """
     if len(text.ids) <= capacity:
         return text
     start = 0
-    if text.marks and max(text.marks) >= capacity:
-        # With room on both sides; where the marks are too far apart, from the first on.
-        first, last = min(text.marks), max(text.marks)
-        start = max(0, min(first, (first + last - capacity) // 2 + 1))
+    if text.marks and max(text.ends) > capacity:
+        first, last = min(text.marks), max(text.ends)
+        # With room on both sides.
+        start = max(0, min(first, (first + last - capacity) // 2))
         start = min(start, len(text.ids) - capacity)
-    marks = tuple(min(max(mark - start, 0), capacity - 1) for mark in text.marks)
-    return Marked(text.ids[start : start + capacity], marks)
+    inside = [
+        start <= mark and end <= start + capacity
+        for mark, end in zip(text.marks, text.ends, strict=True)
+    ]
+    marks, ends = (
+        tuple(x - start if kept else LOST for x, kept in zip(side, inside, strict=True))
+        for side in (text.marks, text.ends)
+    )
+    return Marked(text.ids[start : start + capacity], marks, ends)
 
 
 def _segments(example: TextExample, how: str, find: bool) -> list[tuple[str, int | None]]:
     """The text in stretches, each with the number of the mention it is, or None."""
     text = example.text
     if how == "none":
-        if not find:
-            return [(text, None)]
-        starts = [found.start() for found in _MARKED.finditer(text)]
-        if len(starts) != 2:
+        found = list(_MARKED.finditer(text))
+        if len(found) == 2:
+            (a, b), (c, d) = found[0].span(), found[1].span()
+            parts = ((text[:a], None), (text[a:b], 0), (text[b:c], None), (text[c:d], 1))
+            return [*parts, (text[d:], None)]
+        if find:
             raise UserError(
-                f"{_where(example)}: {len(starts)} marked mention(s), where pooling by markers "
+                f"{_where(example)}: {len(found)} marked mention(s), where pooling by markers "
                 "needs two, as in @GENE$ … @DISEASE$: use data.pooling=cls, or give mentions"
             )
-        borders = [0, *starts, len(text)]
-        parts = [text[a:b] for a, b in zip(borders, borders[1:], strict=False)]
-        return [(parts[0], None), (parts[1], 0), (parts[2], 1)]
+        return [(text, None)]
     if len(example.spans) != 2:
         raise UserError(
             f"{_where(example)}: {len(example.spans)} mention(s) given, where data.markers={how} "

@@ -67,9 +67,8 @@ def labels(examples: Sequence[Question], options: Mapping[str, Any]) -> tuple[st
 
 
 def encode(examples: Sequence[Question], setting: Setting, seed: int | None = None) -> Encoded:
-    """Windows, with the answer's place in those that hold it whole, else [CLS].
-
-    With a seed, that is for training, without the passages that do not hold their answer.
+    """Windows, with the answer's place in those that hold it whole, else [CLS]; with a seed, that
+    is for training, without the passages that do not hold their answer.
     """
     packed = pack_questions(examples, setting, seed)
     return Encoded(packed.rows, {}, {"spans": packed.targets()}, packed, _notes(packed, seed))

@@ -26,9 +26,8 @@ def pack_texts(
     how = setting.options.get("markers", "none")
     texts = mark_texts(tokenizer, examples, how, find=by_marks)
     pairs = tokenizer.encode_batch([example.pair for example in examples])
-    sequences, second, marks, num_cut = [], [], [], 0
+    sequences, second, marks = [], [], []
     for text, pair in zip(texts, pairs, strict=True):
-        num_cut += len(text.ids) + len(pair) + 2 + bool(len(pair)) > length
         ids, begins, own = sequence_of(text, list(pair), tokenizer.special, length)
         sequences.append(ids)
         second.append(begins)
@@ -39,8 +38,15 @@ def pack_texts(
     if by_marks:
         places = rows.offsets[:, None] + np.array(marks, np.int64).reshape(-1, 2)
         positions = rows.of_sequences(places.astype(np.int32), fill=0)
-    note = f"{plural(num_cut, 'text')} of {len(examples):,} longer than {length} pieces: cut"
-    return rows, {"positions": positions}, (note,) if num_cut else ()
+    notes = []
+    sizes = [len(t.ids) + len(p) + 2 + bool(len(p)) for t, p in zip(texts, pairs, strict=True)]
+    if num_cut := sum(size > length for size in sizes):
+        notes.append(
+            f"{num_cut:,} of {plural(len(examples), 'text')} longer than {length} pieces: cut"
+        )
+    if num_lost := sum(0 in own for own in marks):
+        notes.append(f"{plural(num_lost, 'text')} with mentions too far apart: one is cut off")
+    return rows, {"positions": positions}, tuple(notes)
 
 
 def sequence_of(
@@ -48,7 +54,8 @@ def sequence_of(
 ) -> tuple[list[int], int, tuple[int, ...]]:
     """A sequence's ids, where its second segment begins, and where its marks stand.
 
-    Too long, the longer one of the two gives way (upstream's `_truncate_seq_pair`).
+    A mark that was cut off stands at [CLS]. Where both are too long together, the longer one gives
+    way (upstream's `_truncate_seq_pair`).
     """
     capacity = length - 3 if pair else length - 2
     half = (capacity + 1) // 2
