@@ -358,6 +358,15 @@ class FinetuneTrainConfig:
 
 
 @dataclass(frozen=True)
+class GridConfig:
+    """What `finetune --grid` varies, numbers separated by commas; (): not varied."""
+
+    learning_rate: tuple[str, ...] = ()  # of optimizer.learning_rate
+    batch_size: tuple[str, ...] = ()  # of data.batch_size
+    num_epochs: tuple[str, ...] = ()  # of train.num_epochs
+
+
+@dataclass(frozen=True)
 class FinetuneConfig:
     """A fine-tuning run: of a task on annotated data, from a checkpoint."""
 
@@ -372,6 +381,9 @@ class FinetuneConfig:
     )
     train: FinetuneTrainConfig = field(default_factory=FinetuneTrainConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
+    grid: GridConfig = field(default_factory=GridConfig)
+    retrain: bool = False  # train again on data.train and data.eval together, as BioBERT's authors
+    paper: str = ""  # published figures, to stand beside those of several runs
 
     def __post_init__(self):
         _local("init", self.init)

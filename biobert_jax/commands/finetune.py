@@ -3,10 +3,14 @@
     biobert finetune --config experiments/ner.py:ncbi_disease --workdir runs/ncbi \\
         --config.data.dir=data/NCBI-disease --config.init=runs/pretrain
 
+    biobert finetune --config classification:gad --folds all --seeds 3 --workdir runs/gad \\
+        --config.data.dir=data/GAD --config.init=runs/pretrain
+
 The experiment's `task` says what is learnt: ner, classification or qa. --config.init takes a
 workdir, one of its checkpoints, or a Hugging Face folder. Labels are read from the data. The same
 command goes on from the newest checkpoint; with another length, under the new schedule, which is
-said and kept in WORKDIR/config_changes.jsonl and the model card.
+said and kept in WORKDIR/config_changes.jsonl and the model card. With --folds, --seeds or --grid,
+or config.retrain, each run has a folder of its own below WORKDIR/runs; the same command goes on.
 """
 
 import argparse
@@ -17,11 +21,20 @@ from biobert_jax.commands.run_options import (
     add_profile_argument,
     join_processes,
 )
+from biobert_jax.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     add_config_arguments(parser)
+    several = parser.add_argument_group("several runs, gathered in WORKDIR/scores.json")
+    several.add_argument(
+        "--folds", metavar="all|1,2,…", help="folders of data.dir, each with the data's files"
+    )
+    several.add_argument("--seeds", type=int, metavar="N", help="from config.seed on")
+    several.add_argument(
+        "--grid", action="store_true", help="choose among config.grid's settings on data.eval"
+    )
     add_profile_argument(parser)
     add_process_arguments(parser)
 
@@ -32,6 +45,17 @@ def run(args: argparse.Namespace) -> int:
 
     config = load_config(args, FinetuneConfig)
     join_processes(args)
+    if args.seeds is not None and args.seeds < 1:
+        raise UserError(f"--seeds {args.seeds}: give a number above 0")
+    if args.folds or args.seeds or args.grid or config.retrain:
+        from biobert_jax.tasks import protocol
+
+        folds = protocol.folds_of(config, args.folds) if args.folds else ()
+        gathered = protocol.finetune_all(
+            config, args.workdir, folds=folds, seeds=args.seeds or 1, grid=args.grid
+        )
+        print(protocol.table(gathered))
+        return 0
     from biobert_jax.tasks.finetune import finetune
     from biobert_jax.tasks.task import task_of
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,18 @@ class TaskData:
 
 
 def finetune(
-    config: FinetuneConfig, workdir: str | os.PathLike, *, profile: bool = False
+    config: FinetuneConfig,
+    workdir: str | os.PathLike,
+    *,
+    profile: bool = False,
+    kept_options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Fine-tunes, or goes on, in `workdir`; scores the test file and writes predictions.
 
     Args:
       profile: trace five steps into `<workdir>/profile`.
+      kept_options: what an earlier run has fitted on held-out examples, a temperature, say, which
+        this one is trained on.
 
     Returns:
       The content of `scores.json`.
@@ -140,7 +146,7 @@ def finetune(
         profile=profile,
         say=_say,
     ) as (writer, watching):
-        state, _ = loop.run(
+        state, evaluation = loop.run(
             state,
             cadence=loop.Cadence.of(
                 config.train,
@@ -167,8 +173,12 @@ def finetune(
         )
 
     # Fitted on held-out examples with the parameters as they are now, and kept with them.
-    setting, fitted = calibrated(task, config, setting, held_out, data, found_of, state.params)
-    if distributed.is_first() and fitted:
+    if kept_options:
+        setting = dataclasses.replace(setting, options={**setting.options, **kept_options})
+        fitted = {}
+    else:
+        setting, fitted = calibrated(task, config, setting, held_out, data, found_of, state.params)
+    if distributed.is_first() and (fitted or kept_options):
         newest = orbax.checkpoint_path(workdir, num_steps)
         orbax.set_options(newest, dict(setting.options))
 
@@ -181,6 +191,8 @@ def finetune(
         predictions = task.decode(found, test, data.test, setting)
     training = Training(len(data.train), task.unit, len(train.rows), num_steps)
     content = _scores(task, config, data.test, predictions, setting)
+    if evaluation:
+        content["eval"] = {name.removeprefix("eval_"): x for name, x in evaluation.items()}
     if fitted:
         content["calibration"] = {"fitted_on": config.data.eval, **fitted}
     if distributed.is_first():

@@ -202,3 +202,33 @@ def test_a_seventh_task_is_a_module(pretrained, tmp_path, monkeypatch):
     assert cli.main(words) == 0
     assert load_checkpoint(tmp_path / "run").labels == ("long", "short")
     assert json.loads((tmp_path / "run/scores.json").read_text())["task"] == "seventh"
+
+
+@pytest.mark.slow
+def test_folds_seeds_grid_and_retraining_by_the_command(pretrained, tmp_path, capsys):
+    for fold in ("1", "2"):
+        (tmp_path / "data" / fold).mkdir(parents=True)
+        for name in ("train.tsv", "devel.tsv", "test.tsv"):
+            text = (SAMPLES / "entities" / name).read_bytes()
+            (tmp_path / "data" / fold / name).write_bytes(text)
+    words = [
+        *("finetune", "--config", "ner", "--workdir", str(tmp_path / "w")),
+        *(f"--config.data.dir={tmp_path / 'data'}", f"--config.init={pretrained}"),
+        *("--config.data.max_seq_length=64", "--config.data.batch_size=4"),
+        *("--config.train.num_steps=2", "--config.retrain=true"),
+    ]
+    assert cli.main([*words, "--folds", "all", "--seeds", "2"]) == 0
+    first = capsys.readouterr()
+    assert "| mean ± sd |" in first.out
+    gathered = json.loads((tmp_path / "w/scores.json").read_text())
+    assert len(gathered["runs"]) == 4
+    alone = load_checkpoint(tmp_path / "w/runs/fold-1-seed-0-train-alone").options
+    both = load_checkpoint(tmp_path / "w/runs/fold-1-seed-0").options
+    assert both["temperature"] == alone["temperature"]
+    assert cli.main([*words, "--folds", "all", "--seeds", "2"]) == 0
+    again = capsys.readouterr()
+    assert again.out == first.out and "steps" not in again.err, "nothing is run twice"
+    data = f"--config.data.dir={tmp_path / 'data/1'}"
+    grid = ["--grid", "--config.grid.learning_rate=1e-4,1e-3", data, "--workdir"]
+    assert cli.main([*words, *grid, str(tmp_path / "g")]) == 0
+    assert json.loads((tmp_path / "g/scores.json").read_text())["chosen"]

@@ -1,0 +1,248 @@
+"""Several runs as one: folds, seeds, a grid chosen on held-out data, and what they come to.
+
+Each run is a workdir of its own below `<workdir>/runs/`. One that is finished is not run again, one
+that was stopped goes on; so the same command goes on with all of them. No test file is looked at
+before the settings are chosen.
+"""
+
+import dataclasses
+import itertools
+import json
+import os
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from biobert_jax.checkpoints.load import load_checkpoint
+from biobert_jax.config import FinetuneConfig, GridConfig
+from biobert_jax.config_parsing import apply_overrides, resolve, to_json
+from biobert_jax.errors import UserError
+from biobert_jax.files import write_text_atomically
+from biobert_jax.json_fields import read_optional_object
+from biobert_jax.tasks.finetune import MODEL_CARD, SCORES, finetune
+from biobert_jax.tasks.task import options_of, task_of
+from biobert_jax.training import distributed
+
+# (config, workdir, options kept from an earlier run) to the content of `scores.json`.
+RunOne = Callable[[FinetuneConfig, Path, Mapping[str, Any]], dict[str, Any]]
+
+
+class Run(NamedTuple):
+    """A run of several: the name of its folder, what it differs in, its config."""
+
+    name: str
+    differs: dict[str, Any]
+    config: FinetuneConfig
+
+
+def finetune_all(
+    config: FinetuneConfig,
+    workdir: str | os.PathLike,
+    *,
+    folds: Sequence[str] = (),
+    seeds: int = 1,
+    grid: bool = False,
+    run_one: RunOne | None = None,
+) -> dict[str, Any]:
+    """Runs what is asked for, and gathers it in `<workdir>/scores.json` and `README.md`.
+
+    With `grid`, every point of `config.grid` is trained with the first seed, and the one with the
+    best main score on `data.eval` is taken. With `config.retrain`, a run is trained on data.train
+    alone, for what is fitted on data.eval, and then anew on both together, as BioBERT's were.
+
+    Returns:
+      The content of `scores.json`: runs, and the mean and standard deviation of each score.
+
+    Raises:
+      UserError: as `finetune`; no such folds, or a grid without data.eval.
+    """
+    run_one = run_one or _run_one
+    folder = Path(workdir)
+    task = task_of(config.task)
+    main = task.main_score(options_of(task, config.data))
+    if (grid or config.retrain) and not config.data.eval:
+        raise UserError("data.eval is not set: it is what --grid chooses by, and retrain adds")
+    chosen: dict[str, Any] = {}
+    if grid:
+        if len(folds) > 1:
+            raise UserError("--grid chooses for one data set: give one of the --folds with it")
+        points = grid_of(_of_fold(config, *folds))
+        found = [_go(run, folder, run_one, {}) for run in points]
+        scores = [content.get("eval", {}).get(main) for content in found]
+        if None in scores:
+            raise UserError(f"{folder / 'runs' / points[0].name}: it has no {main} on data.eval")
+        best = max(range(len(points)), key=lambda i: scores[i])
+        chosen = points[best].differs
+    results = []
+    for run in runs_of(config, folds, seeds, chosen):
+        kept: dict[str, Any] = {}
+        if config.retrain:
+            alone = run._replace(name=f"{run.name}-train-alone", config=_untested(run.config))
+            _go(alone, folder, run_one, {})
+            kept = _fitted(folder / "runs" / alone.name)
+            run = run._replace(config=_with_held_out(run.config))
+        content = _go(run, folder, run_one, kept)
+        results.append({"name": run.name, **run.differs, **_numbers_of(content)})
+    gathered = gather(results, config, main, chosen)
+    if distributed.is_first():
+        write_text_atomically(folder / SCORES, json.dumps(gathered, indent=2) + "\n")
+        write_text_atomically(folder / MODEL_CARD, table(gathered))
+    return gathered
+
+
+def folds_of(config: FinetuneConfig, wanted: str) -> list[str]:
+    """The folders of `data.dir` that are folds: all that are called by numbers, or those named.
+
+    Raises:
+      UserError: there is none, or one that is named is not there.
+    """
+    there = Path(config.data.dir)
+    numbered = sorted(
+        (path.name for path in there.glob("*") if path.is_dir() and path.name.isdecimal()), key=int
+    )
+    folds = numbered if wanted == "all" else [name for name in wanted.split(",") if name]
+    missing = [name for name in folds if name not in numbered]
+    if missing or not folds:
+        raise UserError(
+            f"--folds {wanted}: {there} has no folder {missing[0] if missing else '1, 2, …'}: "
+            f"{'it has ' + ', '.join(numbered) if numbered else 'folds are folders of data.dir'}"
+        )
+    return folds
+
+
+def runs_of(
+    config: FinetuneConfig, folds: Sequence[str], seeds: int, chosen: Mapping[str, Any]
+) -> list[Run]:
+    """The runs of all folds and seeds, with the chosen settings."""
+    config = _changed(config, chosen)
+    runs = []
+    for fold, number in itertools.product(folds or [""], range(seeds)):
+        differs = {**({"fold": fold} if fold else {}), "seed": config.seed + number}
+        own = dataclasses.replace(_of_fold(config, fold), seed=config.seed + number)
+        name = "-".join(f"{key}-{value}" for key, value in differs.items())
+        runs.append(Run(name, differs, _plain(own)))
+    return runs
+
+
+def grid_of(config: FinetuneConfig) -> list[Run]:
+    """The runs of `config.grid`, without a test file.
+
+    Raises:
+      UserError: nothing varies.
+    """
+    keys = {
+        "optimizer.learning_rate": config.grid.learning_rate,
+        "data.batch_size": config.grid.batch_size,
+        "train.num_epochs": config.grid.num_epochs,
+    }
+    varied = {key: values for key, values in keys.items() if values}
+    if not varied:
+        raise UserError("--grid: set config.grid.learning_rate, batch_size or num_epochs")
+    points = []
+    for values in itertools.product(*varied.values()):
+        changes = dict(zip(varied, values, strict=True))
+        name = "grid-" + "-".join(f"{k.rpartition('.')[2]}-{v}" for k, v in changes.items())
+        points.append(Run(name, changes, _untested(_plain(_changed(config, changes)))))
+    return points
+
+
+def gather(
+    results: Sequence[Mapping[str, Any]], config: FinetuneConfig, main: str, chosen: Mapping
+) -> dict[str, Any]:
+    """Mean and sample standard deviation of each test score over the runs."""
+    names = [n for n, x in (results[0].get("test") or {}).items() if isinstance(x, float)]
+    values = {name: [run["test"][name] for run in results] for name in names}
+    mean = {name: statistics.fmean(own) for name, own in values.items()}
+    spread = {n: statistics.stdev(own) if len(own) > 1 else 0.0 for n, own in values.items()}
+    return {
+        "task": config.task,
+        "main_score": main,
+        **({"chosen": dict(chosen)} if chosen else {}),
+        "runs": list(results),
+        "mean": mean,
+        "sd": spread,
+        **({"paper": config.paper} if config.paper else {}),
+    }
+
+
+def table(gathered: Mapping[str, Any]) -> str:
+    """The runs as a Markdown table, with what was chosen and the paper's figure."""
+    names = list(gathered["mean"])
+    lines = [
+        f"# {gathered['task']}: {len(gathered['runs'])} runs",
+        "",
+        f"| run | {' | '.join(names)} |",
+        "|---|" + "---|" * len(names),
+    ]
+    for run in gathered["runs"]:
+        cells = [f"{100 * run['test'][name]:.2f}" for name in names]
+        lines.append(f"| {run['name']} | {' | '.join(cells)} |")
+    cells = [f"{100 * gathered['mean'][n]:.2f} ± {100 * gathered['sd'][n]:.2f}" for n in names]
+    lines.append(f"| mean ± sd | {' | '.join(cells)} |")
+    if gathered.get("chosen"):
+        shown = ", ".join(f"`{key}` {value}" for key, value in gathered["chosen"].items())
+        lines += ["", f"Chosen on the held-out file: {shown}."]
+    if gathered.get("paper"):
+        lines += ["", f"Published: {gathered['paper']}."]
+    return "\n".join(lines) + "\n"
+
+
+def _run_one(config: FinetuneConfig, workdir: Path, kept: Mapping[str, Any]) -> dict[str, Any]:
+    return finetune(config, workdir, kept_options=kept)
+
+
+def _go(run: Run, folder: Path, run_one: RunOne, kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of the run's `scores.json`: of the finished one with this config, or anew."""
+    own = folder / "runs" / run.name
+    done = read_optional_object(own / SCORES)
+    before = own / "config.json"
+    if done is not None and before.is_file() and before.read_text() == to_json(run.config):
+        return done
+    return run_one(run.config, own, kept)
+
+
+def _changed(config: FinetuneConfig, changes: Mapping[str, Any]) -> FinetuneConfig:
+    overrides = [f"{key}={value}" for key, value in changes.items()]
+    return resolve(
+        FinetuneConfig, apply_overrides(FinetuneConfig, dataclasses.asdict(config), overrides)
+    )
+
+
+def _of_fold(config: FinetuneConfig, fold: str = "") -> FinetuneConfig:
+    there = str(Path(config.data.dir) / fold) if fold else config.data.dir
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, dir=there))
+
+
+def _plain(config: FinetuneConfig) -> FinetuneConfig:
+    """Without the keys that only several runs together have."""
+    return dataclasses.replace(config, grid=GridConfig(), retrain=False, paper="")
+
+
+def _untested(config: FinetuneConfig) -> FinetuneConfig:
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, test=""))
+
+
+def _with_held_out(config: FinetuneConfig) -> FinetuneConfig:
+    train = (*config.data.train, config.data.eval)
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, train=train, eval=""))
+
+
+def _fitted(workdir: Path) -> dict[str, Any]:
+    """What a run has fitted on its held-out file."""
+    loaded = load_checkpoint(workdir)
+    fresh = options_of(task_of(loaded.kind), resolve(FinetuneConfig, _values(workdir)).data)
+    return {key: value for key, value in loaded.options.items() if key not in fresh}
+
+
+def _values(workdir: Path) -> dict[str, Any]:
+    return read_optional_object(workdir / "config.json") or {}
+
+
+def _numbers_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores that are numbers; by type, confusions and mistakes are in the run's own file."""
+    return {
+        part: {n: x for n, x in content[part].items() if isinstance(x, int | float)}
+        for part in ("test", "eval")
+        if isinstance(content.get(part), dict)
+    }

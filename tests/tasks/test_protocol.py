@@ -1,0 +1,118 @@
+"""Several runs as one, with a run that computes nothing: which, going on, gathering, choosing."""
+
+import dataclasses
+import json
+import statistics
+
+import pytest
+
+from biobert_jax.config import FinetuneConfig, FinetuneDataConfig, GridConfig
+from biobert_jax.config_parsing import to_json
+from biobert_jax.errors import UserError
+from biobert_jax.report.page import render_page
+from biobert_jax.report.runs import read_run
+from biobert_jax.tasks import protocol
+
+
+@pytest.fixture
+def config(tmp_path):
+    for fold in ("1", "2", "10", "other"):
+        (tmp_path / "data" / fold).mkdir(parents=True)
+    data = FinetuneDataConfig(dir=str(tmp_path / "data"), eval="devel.tsv")
+    return FinetuneConfig(seed=3, data=data, paper="BioBERT v1.1 89.71")
+
+
+class Runner:
+    """Scores a run by its config, and counts what was run."""
+
+    def __init__(self, score=lambda config: config.seed / 10):
+        self.score, self.seen, self.stop_at = score, [], None
+
+    def __call__(self, config, workdir, kept):
+        if len(self.seen) == self.stop_at:
+            raise KeyboardInterrupt
+        self.seen.append((workdir.name, config, dict(kept)))
+        value = self.score(config)
+        content = {"eval": {"f1": value}}
+        if config.data.test:
+            content["test"] = {"f1": value, "num_gold": 7, "by_type": {"x": {"f1": 1.0}}}
+        workdir.mkdir(parents=True)
+        (workdir / "config.json").write_text(to_json(config))
+        (workdir / "scores.json").write_text(json.dumps(content))
+        return content
+
+
+def names(runner):
+    return [name for name, *_ in runner.seen]
+
+
+def test_folds_and_seeds_are_gathered(config, tmp_path):
+    runner = Runner()
+    folds = protocol.folds_of(config, "all")
+    assert folds == ["1", "2", "10"]
+    found = protocol.finetune_all(config, tmp_path / "w", folds=folds, seeds=2, run_one=runner)
+    assert names(runner)[:3] == ["fold-1-seed-3", "fold-1-seed-4", "fold-2-seed-3"]
+    assert runner.seen[2][1].data.dir.endswith("/data/2")
+    values = [0.3, 0.4] * 3
+    assert found["mean"]["f1"] == pytest.approx(statistics.fmean(values))
+    assert found["sd"]["f1"] == pytest.approx(statistics.stdev(values))
+    assert json.loads((tmp_path / "w/scores.json").read_text()) == found
+    text = (tmp_path / "w/README.md").read_text()
+    assert "| mean ± sd | 35.00 ± 5.48 |" in text and "Published: BioBERT v1.1 89.71." in text
+    page = render_page([read_run(tmp_path / "w")])
+    assert "fold-10-seed-4" in page and "35.00%" in page
+
+
+def test_the_same_command_goes_on(config, tmp_path):
+    runner = Runner()
+    runner.stop_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        protocol.finetune_all(config, tmp_path / "w", seeds=4, run_one=runner)
+    runner.stop_at = None
+    found = protocol.finetune_all(config, tmp_path / "w", seeds=4, run_one=runner)
+    assert names(runner) == [f"seed-{n}" for n in (3, 4, 5, 6)]
+    assert [run["name"] for run in found["runs"]] == names(runner)
+    # A run with another config is not taken for this one.
+    changed = dataclasses.replace(config, init="elsewhere")
+    again = Runner()
+    with pytest.raises(FileExistsError):
+        protocol.finetune_all(changed, tmp_path / "w", seeds=1, run_one=again)
+
+
+def test_a_grid_is_chosen_without_the_test_file(config, tmp_path):
+    grid = GridConfig(learning_rate=("1e-5", "3e-5"), batch_size=("8", "16"))
+    config = dataclasses.replace(config, grid=grid)
+    best = (3e-5, 8)
+    runner = Runner(lambda c: float((c.optimizer.learning_rate, c.data.batch_size) == best))
+    found = protocol.finetune_all(config, tmp_path / "w", seeds=2, grid=True, run_one=runner)
+    assert found["chosen"] == {"optimizer.learning_rate": "3e-5", "data.batch_size": "8"}
+    points, final = runner.seen[:4], runner.seen[4:]
+    assert all(c.data.test == "" and c.seed == 3 for _, c, _ in points)
+    assert all(c.data.test and c.optimizer.learning_rate == 3e-5 for _, c, _ in final)
+    assert (
+        len(final) == 2 and "Chosen on the held-out file" in (tmp_path / "w/README.md").read_text()
+    )
+
+
+def test_retraining_adds_the_held_out_file_and_keeps_what_was_fitted(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(protocol, "_fitted", lambda workdir: {"temperature": 1.5})
+    runner = Runner()
+    config = dataclasses.replace(config, retrain=True)
+    protocol.finetune_all(config, tmp_path / "w", run_one=runner)
+    (first, alone, none), (second, both, kept) = runner.seen
+    assert (first, second) == ("seed-3-train-alone", "seed-3")
+    assert (alone.data.train, alone.data.eval, alone.data.test) == (("train.tsv",), "devel.tsv", "")
+    assert both.data.train == ("train.tsv", "devel.tsv") and both.data.eval == ""
+    assert (none, kept) == ({}, {"temperature": 1.5})
+
+
+def test_what_cannot_be_run_is_named(config, tmp_path):
+    with pytest.raises(UserError, match=r"--folds 1,3: .* has no folder 3: it has 1, 2, 10"):
+        protocol.folds_of(config, "1,3")
+    empty = dataclasses.replace(config, data=FinetuneDataConfig(dir=str(tmp_path / "w")))
+    with pytest.raises(UserError, match="folds are folders of data.dir"):
+        protocol.folds_of(empty, "all")
+    with pytest.raises(UserError, match="data.eval is not set"):
+        protocol.finetune_all(empty, tmp_path / "w", grid=True)
+    with pytest.raises(UserError, match="--grid: set config.grid.learning_rate"):
+        protocol.finetune_all(config, tmp_path / "w", grid=True)
