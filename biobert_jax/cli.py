@@ -18,6 +18,7 @@ from biobert_jax.commands import (
     prepare,
     pretrain,
     report,
+    validate,
     verify,
     vocab,
 )
@@ -41,6 +42,7 @@ VERBS = {
         export,
         vocab,
         pretrain,
+        validate,
         finetune,
         evaluate,
         predict,

@@ -68,6 +68,7 @@ def test_wrong_usage_is_one_line_and_code_2(run, words, message):
 
 # The least that each verb takes.
 LEAST = {
+    "validate": ["--task", "ner", "--data", "x"],
     "prepare": PREPARE[1:],
     "verify": ["d"],
     "export": ["d", "--output", "o"],
