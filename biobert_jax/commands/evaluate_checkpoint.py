@@ -68,10 +68,16 @@ def _entity_scores(
     types = types_of([model.setting.labels])
     gold = [sentence.labels for sentence in examples]
     if args.map:
-        gold = mapped(gold, args.map)
+        gold = mapped(gold, args.map, types)
     if not args.ignore_types:
         gold = named_types(gold, types)
         warn_of_types(types_of(gold), types)
+        unknown = types_of(gold) - types
+        if unknown and types_of(gold) & types:
+            _say(
+                f"warning: the tagger does not know {_names(unknown)}: what is of these can only "
+                "be missed; --map TYPE= leaves one out"
+            )
     if args.ignore_types:
         labels = [tagged.labels for tagged in predictions]
         return conlleval.score(gold, labels, ignore_types=True).to_dict()
@@ -80,11 +86,11 @@ def _entity_scores(
     return model.task.score(renamed, predictions, model.setting)
 
 
-def mapped(gold: Sequence[Sequence[str]], pairs: str) -> list[tuple[str, ...]]:
+def mapped(gold: Sequence[Sequence[str]], pairs: str, types: set[str]) -> list[tuple[str, ...]]:
     """Gold labels with their types renamed, `A=B,C=D`; `A=` leaves a type out.
 
     Raises:
-      UserError: a pair without `=`, or of a type that no label has.
+      UserError: a pair without `=`, of a type that no label has, or to one that is none of `types`.
     """
     names = {}
     known = types_of(gold)
@@ -96,6 +102,11 @@ def mapped(gold: Sequence[Sequence[str]], pairs: str) -> list[tuple[str, ...]]:
             hint = did_you_mean(old, sorted(known))
             raise UserError(
                 f"--map {old}: no gold label has that type: {hint}known: {', '.join(sorted(known))}"
+            )
+        if new and new not in types:
+            hint = did_you_mean(new, sorted(types))
+            raise UserError(
+                f"--map {pair}: the tagger has no type {new}: {hint}known: {_names(types)}"
             )
         names[old] = new
 
@@ -131,11 +142,17 @@ def _training_texts(args: argparse.Namespace, model: Any) -> set[Any]:
     """What the checkpoint was trained on, where its files are still there, or are given."""
     files = [Path(name) for name in args.training.split(",")] if args.training else []
     if not files:
-        config = read_optional_object(Path(args.checkpoint) / "config.json") or {}
+        # Of a workdir, or of one of its checkpoints.
+        given = Path(args.checkpoint)
+        homes = [given, *given.absolute().parents[1:2]]
+        found = (read_optional_object(home / "config.json") for home in homes)
+        config = next((values for values in found if values), {})
         data = config.get("data")
         if isinstance(data, dict) and isinstance(data.get("train"), list):
             files = [Path(str(data.get("dir", ""))) / str(name) for name in data["train"]]
             files = files if all(path.is_file() for path in files) else []
+    if not files and not args.leave_out_shared:
+        _say("what test and training share is not counted: give the training files by --training")
     if not files and args.leave_out_shared:
         raise UserError("--leave_out_shared needs the training files: give them by --training")
     for path in files:

@@ -2,12 +2,13 @@
 
 An entity over words a … b is there where each of these words has the label that spells it, and the
 word after does not go on with it. Its probability is the product of these, taken as independent:
-p(label of a) … p(label of b) (1 - p(word b + 1 continues the type)). Of five functions that were
+p(label of a) … p(label of b) (1 - p(word b + 1 continues the type)); the last factor is not there
+where the label of b ends an entity itself (IOBES, BILOU). Of five functions that were
 compared on BC5CDR's chemicals (RESULTS.md) this one had the least calibration error, before and
 after a temperature was fitted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +18,8 @@ from biobert_jax.scoring.conlleval import Chunk, chunks
 
 # Temperatures that are tried, evenly in their logarithms.
 _TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8.0), 101))
-# Labels that go on with an entity that a word before began.
-_GOES_ON = ("I", "E", "L")
+# Labels that go on with an entity that a word before began, and those that end one.
+_GOES_ON, _ENDS = ("I", "E", "L"), ("E", "L", "S", "U")
 
 
 class Found(NamedTuple):
@@ -56,9 +57,10 @@ def find_entities(
 
 
 def _share(chances: np.ndarray, labels: Sequence[str], chunk: Chunk) -> float:
-    own = chances[chunk.start : chunk.end].max(-1)
-    share = float(np.prod(own, dtype=np.float64))
-    if chunk.end < len(chances):
+    own = chances[chunk.start : chunk.end]
+    share = float(np.prod(own.max(-1), dtype=np.float64))
+    last = labels[int(own[-1].argmax())]
+    if chunk.end < len(chances) and last.partition("-")[0] not in _ENDS:
         going = [i for i, name in enumerate(labels) if _goes_on(name, chunk.type)]
         share *= 1.0 - float(chances[chunk.end, going].sum())
     return min(1.0, max(0.0, share))
@@ -71,14 +73,54 @@ def fit_temperature(
 
     1 where there is no entity to learn it from. Which entities are predicted does not depend on it.
     """
+    found = [find_entities(own, labels) for own in logits]
+    right = np.array(
+        [
+            entity.chunk in set(chunks(sentence))
+            for own, sentence in zip(found, gold, strict=True)
+            for entity in own
+        ],
+        bool,
+    )
+    if not len(right):
+        return 1.0
+    shares_at = _shares_of(logits, found, labels)
     losses = []
     for temperature in _TEMPERATURES:
-        shares, right = judged(logits, gold, labels, temperature)
-        if not len(shares):
-            return 1.0
-        shares = np.clip(shares, 1e-6, 1 - 1e-6)
+        shares = np.clip(shares_at(temperature), 1e-6, 1 - 1e-6)
         losses.append(-np.mean(np.where(right, np.log(shares), np.log(1 - shares))))
     return round(float(_TEMPERATURES[int(np.argmin(losses))]), 4)
+
+
+def _shares_of(
+    logits: Sequence[np.ndarray], found: Sequence[Sequence[Found]], labels: Sequence[str]
+) -> Callable[[float], np.ndarray]:
+    """A temperature to the probabilities of all entities, as `_share` gives them, all at once."""
+    words = np.concatenate([own for own in logits if len(own)])
+    first = np.cumsum([0, *map(len, logits)])
+    starts, ends, types, follows = [], [], [], []
+    best = words.argmax(-1)
+    for offset, size, own in zip(first, map(len, logits), found, strict=False):
+        for chunk, *_ in own:
+            starts.append(offset + chunk.start)
+            ends.append(offset + chunk.end)
+            types.append(chunk.type)
+            tag = labels[int(best[offset + chunk.end - 1])].partition("-")[0]
+            follows.append(chunk.end < size and tag not in _ENDS)
+    starts, ends, follows = np.array(starts), np.array(ends), np.array(follows, bool)
+    going = {t: [i for i, name in enumerate(labels) if _goes_on(name, t)] for t in set(types)}
+    of_type = {t: np.array([own == t for own in types]) & follows for t in going}
+
+    def shares(temperature: float) -> np.ndarray:
+        chances = probabilities(words, temperature)
+        likeliest = np.log(np.maximum(chances.max(-1), 1e-30), dtype=np.float64)
+        sums = np.concatenate([[0.0], np.cumsum(likeliest)])
+        result = np.exp(sums[ends] - sums[starts])
+        for type_, which in of_type.items():
+            result[which] *= 1.0 - chances[ends[which]][:, going[type_]].sum(-1)
+        return result
+
+    return shares
 
 
 def judged(

@@ -217,8 +217,14 @@ def calibrated(
     """
     if task.calibrate is None:
         return setting, {}
-    if held_out is None or config.data.eval in config.data.train:
-        why = "is trained on" if held_out is not None else "is not set"
+    why = ""
+    if held_out is None:
+        why = "is not set"
+    elif config.data.eval in config.data.train:
+        why = "is trained on"
+    elif config.data.eval == config.data.test:
+        why = "is the test file"
+    if why:
         _say(f"data.eval {why}: probabilities are not calibrated")
         return setting, {}
     found = found_of(params, held_out)

@@ -102,3 +102,20 @@ def test_every_scheme_spells_the_same_entities(scheme):
     assert found == expected
     if scheme in ("IOB2", "IOB1", "IOBES", "IO"):
         assert found == [(t, a, b + 1) for t, a, b in get_entities(labels)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([LABELS, ("O", "B-x", "E-x", "I-y", "S-y")]))
+def test_all_entities_at_once_have_the_probabilities_of_each(seed, names):
+    draw = np.random.default_rng(seed)
+    sizes = draw.integers(0, 8, 5)
+    logits = [draw.normal(size=(n, len(names))).astype(np.float32) * 3 for n in sizes]
+    found = [entities.find_entities(own, names) for own in logits]
+    if not any(found):
+        return
+    at = entities._shares_of(logits, found, names)
+    for temperature in (0.5, 1.0, 3.0):
+        each = [
+            f.probability for own in logits for f in entities.find_entities(own, names, temperature)
+        ]
+        assert at(temperature) == pytest.approx(each, abs=1e-5)
