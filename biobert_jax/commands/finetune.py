@@ -14,6 +14,7 @@ or config.retrain, each run has a folder of its own below WORKDIR/runs; the same
 """
 
 import argparse
+from pathlib import Path
 
 from biobert_jax.commands.config_file import add_config_arguments, load_config
 from biobert_jax.commands.run_options import (
@@ -56,6 +57,10 @@ def run(args: argparse.Namespace) -> int:
         )
         print(protocol.table(gathered))
         return 0
+    if (Path(args.workdir) / "runs").is_dir():
+        raise UserError(
+            f"--workdir {args.workdir} holds several runs: choose another folder for a single one"
+        )
     from biobert_jax.tasks.finetune import finetune
     from biobert_jax.tasks.task import task_of
 

@@ -16,6 +16,7 @@ import numpy as np
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.load import Checkpoint, load_checkpoint, with_head
 from biobert_jax.config import FinetuneConfig, ModelConfig
+from biobert_jax.config_parsing import to_json
 from biobert_jax.data.order import row_order
 from biobert_jax.errors import UserError
 from biobert_jax.files import try_to_write, write_text_atomically
@@ -320,6 +321,7 @@ def _scores(
     """The content of `scores.json`; without "test" where the test file has no labels."""
     name = task.main_score(setting.options)
     content: dict[str, Any] = {"task": task.name, "main_score": name}
+    content["config_sha256"] = config_sha256(config)
     if test and all(map(task.has_labels, test)):
         content["test"] = task.score(test, predictions, setting)
     elif test:
@@ -352,6 +354,11 @@ def _sha256(arrays: dict[str, np.ndarray], setting: Setting) -> str:
         digest.update(arrays[name].tobytes())
     digest.update(json.dumps([setting.labels, dict(setting.options)]).encode())
     return digest.hexdigest()
+
+
+def config_sha256(config: FinetuneConfig) -> str:
+    """Of a resolved config: that which scores are of, whatever `config.json` says by now."""
+    return hashlib.sha256(to_json(config).encode()).hexdigest()
 
 
 def _length(config: FinetuneConfig, num_rows: int) -> tuple[int, int]:

@@ -8,19 +8,21 @@ before the settings are chosen.
 import dataclasses
 import itertools
 import json
+import math
 import os
 import statistics
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from biobert_jax.checkpoints.load import load_checkpoint
 from biobert_jax.config import FinetuneConfig, GridConfig
-from biobert_jax.config_parsing import apply_overrides, resolve, to_json
+from biobert_jax.config_parsing import apply_overrides, resolve
 from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically
 from biobert_jax.json_fields import read_optional_object
-from biobert_jax.tasks.finetune import MODEL_CARD, SCORES, finetune
+from biobert_jax.tasks.finetune import MODEL_CARD, SCORES, config_sha256, finetune
 from biobert_jax.tasks.task import options_of, task_of
 from biobert_jax.training import distributed
 
@@ -59,6 +61,10 @@ def finetune_all(
     """
     run_one = run_one or _run_one
     folder = Path(workdir)
+    if (folder / "checkpoints").exists():
+        raise UserError(
+            f"--workdir {folder} holds a single run: choose another folder for several ones"
+        )
     task = task_of(config.task)
     main = task.main_score(options_of(task, config.data))
     if (grid or config.retrain) and not config.data.eval:
@@ -72,12 +78,16 @@ def finetune_all(
         scores = [content.get("eval", {}).get(main) for content in found]
         if None in scores:
             raise UserError(f"{folder / 'runs' / points[0].name}: it has no {main} on data.eval")
-        best = max(range(len(points)), key=lambda i: scores[i])
+        best = max(
+            range(len(points)), key=lambda i: -math.inf if math.isnan(scores[i]) else scores[i]
+        )
         chosen = points[best].differs
     results = []
     for run in runs_of(config, folds, seeds, chosen):
         kept: dict[str, Any] = {}
-        if config.retrain:
+        if config.retrain and _is_empty(run.config):
+            print(f"{run.name}: data.eval has 0 bytes: trained once", file=sys.stderr)
+        elif config.retrain:
             alone = run._replace(name=f"{run.name}-train-alone", config=_untested(run.config))
             _go(alone, folder, run_one, {})
             kept = _fitted(folder / "runs" / alone.name)
@@ -151,7 +161,9 @@ def gather(
     results: Sequence[Mapping[str, Any]], config: FinetuneConfig, main: str, chosen: Mapping
 ) -> dict[str, Any]:
     """Mean and sample standard deviation of each test score over the runs."""
-    names = [n for n, x in (results[0].get("test") or {}).items() if isinstance(x, float)]
+    tested = [run.get("test") or {} for run in results]
+    names = [n for n, x in tested[0].items() if isinstance(x, float)]
+    names = [name for name in names if all(name in test for test in tested)]
     values = {name: [run["test"][name] for run in results] for name in names}
     mean = {name: statistics.fmean(own) for name, own in values.items()}
     spread = {n: statistics.stdev(own) if len(own) > 1 else 0.0 for n, own in values.items()}
@@ -196,10 +208,13 @@ def _go(run: Run, folder: Path, run_one: RunOne, kept: Mapping[str, Any]) -> dic
     """The content of the run's `scores.json`: of the finished one with this config, or anew."""
     own = folder / "runs" / run.name
     done = read_optional_object(own / SCORES)
-    before = own / "config.json"
-    if done is not None and before.is_file() and before.read_text() == to_json(run.config):
-        return done
-    return run_one(run.config, own, kept)
+    if done is None:
+        return run_one(run.config, own, kept)
+    if done.get("config_sha256") != config_sha256(run.config):
+        raise UserError(
+            f"{own}: a finished run with another config: choose another --workdir, or remove it"
+        )
+    return done
 
 
 def _changed(config: FinetuneConfig, changes: Mapping[str, Any]) -> FinetuneConfig:
@@ -221,6 +236,12 @@ def _plain(config: FinetuneConfig) -> FinetuneConfig:
 
 def _untested(config: FinetuneConfig) -> FinetuneConfig:
     return dataclasses.replace(config, data=dataclasses.replace(config.data, test=""))
+
+
+def _is_empty(config: FinetuneConfig) -> bool:
+    """Whether the held-out file is there without a byte, as in BioBERT's folds."""
+    path = Path(config.data.dir) / config.data.eval
+    return path.is_file() and path.stat().st_size == 0
 
 
 def _with_held_out(config: FinetuneConfig) -> FinetuneConfig:

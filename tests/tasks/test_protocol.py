@@ -12,6 +12,7 @@ from biobert_jax.errors import UserError
 from biobert_jax.report.page import render_page
 from biobert_jax.report.runs import read_run
 from biobert_jax.tasks import protocol
+from biobert_jax.tasks.finetune import config_sha256
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ class Runner:
             raise KeyboardInterrupt
         self.seen.append((workdir.name, config, dict(kept)))
         value = self.score(config)
-        content = {"eval": {"f1": value}}
+        content = {"eval": {"f1": value}, "config_sha256": config_sha256(config)}
         if config.data.test:
             content["test"] = {"f1": value, "num_gold": 7, "by_type": {"x": {"f1": 1.0}}}
         workdir.mkdir(parents=True)
@@ -74,16 +75,24 @@ def test_the_same_command_goes_on(config, tmp_path):
     assert [run["name"] for run in found["runs"]] == names(runner)
     # A run with another config is not taken for this one.
     changed = dataclasses.replace(config, init="elsewhere")
-    again = Runner()
-    with pytest.raises(FileExistsError):
-        protocol.finetune_all(changed, tmp_path / "w", seeds=1, run_one=again)
+    with pytest.raises(UserError, match="seed-3: a finished run with another config"):
+        protocol.finetune_all(changed, tmp_path / "w", seeds=1, run_one=Runner())
+    (tmp_path / "w/checkpoints").mkdir()
+    with pytest.raises(UserError, match="holds a single run"):
+        protocol.finetune_all(config, tmp_path / "w", run_one=runner)
 
 
 def test_a_grid_is_chosen_without_the_test_file(config, tmp_path):
     grid = GridConfig(learning_rate=("1e-5", "3e-5"), batch_size=("8", "16"))
     config = dataclasses.replace(config, grid=grid)
     best = (3e-5, 8)
-    runner = Runner(lambda c: float((c.optimizer.learning_rate, c.data.batch_size) == best))
+
+    def score(own):
+        if own.data.batch_size == 8 and own.optimizer.learning_rate == 1e-5:
+            return float("nan")  # a run that went wrong is not the best
+        return float((own.optimizer.learning_rate, own.data.batch_size) == best)
+
+    runner = Runner(score)
     found = protocol.finetune_all(config, tmp_path / "w", seeds=2, grid=True, run_one=runner)
     assert found["chosen"] == {"optimizer.learning_rate": "3e-5", "data.batch_size": "8"}
     points, final = runner.seen[:4], runner.seen[4:]
@@ -104,6 +113,10 @@ def test_retraining_adds_the_held_out_file_and_keeps_what_was_fitted(config, tmp
     assert (alone.data.train, alone.data.eval, alone.data.test) == (("train.tsv",), "devel.tsv", "")
     assert both.data.train == ("train.tsv", "devel.tsv") and both.data.eval == ""
     assert (none, kept) == ({}, {"temperature": 1.5})
+    (tmp_path / "data/devel.tsv").write_bytes(b"")
+    once = Runner()
+    protocol.finetune_all(config, tmp_path / "v", run_one=once)
+    assert names(once) == ["seed-3"] and once.seen[0][1].data.eval == "devel.tsv"
 
 
 def test_what_cannot_be_run_is_named(config, tmp_path):
