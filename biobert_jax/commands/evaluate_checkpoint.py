@@ -12,6 +12,7 @@ from biobert_jax.checkpoints.labels import UNTYPED, types_of, with_type
 from biobert_jax.commands.parser import did_you_mean
 from biobert_jax.commands.progress import StageProgress, working
 from biobert_jax.errors import UserError
+from biobert_jax.formats.faults import Lines
 from biobert_jax.json_fields import read_optional_object
 from biobert_jax.scoring import conlleval
 from biobert_jax.units import plural
@@ -26,7 +27,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     with working(f"load {args.checkpoint}"):
         model = FittedModel(args.checkpoint, batch_size=args.batch_size)
-    examples = model.read(data)
+    notes = Lines()
+    examples = model.read(data, notes.of(data))
+    for line in notes.shown():
+        _say(line)
     if not examples:
         raise UserError(f"--data {data}: no {model.task.unit} in it")
     shared = {}

@@ -9,8 +9,8 @@ import numpy as np
 
 from biobert_jax.corpus.readers.lines import read_lines
 from biobert_jax.errors import UserError
+from biobert_jax.formats.faults import ANYTHING, read_json, refuse
 from biobert_jax.scoring import entities
-from biobert_jax.tasks.files.faults import ANYTHING, read_json, refuse
 from biobert_jax.tasks.files.jsonl import objects
 
 

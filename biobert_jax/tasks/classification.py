@@ -9,6 +9,7 @@ from flax import nnx
 from jax import Array
 
 from biobert_jax.config import ModelConfig
+from biobert_jax.formats.faults import Fault, ignore
 from biobert_jax.model.heads import BertForSequenceClassification, WeightedSum
 from biobert_jax.scoring import classification as scoring
 from biobert_jax.scoring import similarity
@@ -30,13 +31,13 @@ from biobert_jax.tasks.task import Setting, Task
 from biobert_jax.tasks.texts import pack_texts
 
 
-def read(path: Path, options: Mapping[str, Any]) -> list[TextExample]:
+def read(path: Path, options: Mapping[str, Any], note: Fault = ignore) -> list[TextExample]:
     """The examples of a file.
 
     Raises:
       UserError: as the format's reader; or an example's label is not of `kind`.
     """
-    examples = read_examples(path, "classification", options["format"])
+    examples = read_examples(path, "classification", options["format"], note=note)
     return [check_kind(example, options["kind"]) for example in examples]
 
 

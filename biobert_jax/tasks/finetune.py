@@ -20,6 +20,7 @@ from biobert_jax.config_parsing import to_json
 from biobert_jax.data.order import row_order
 from biobert_jax.errors import UserError
 from biobert_jax.files import try_to_write, write_text_atomically
+from biobert_jax.formats.faults import Lines
 from biobert_jax.model.kernel_checks import check_kernels
 from biobert_jax.tasks.forward import model_of, outputs_of, run_rows, task_inputs, task_losses
 from biobert_jax.tasks.model_card import Training, model_card
@@ -241,14 +242,20 @@ def read_data(task: Task, config: FinetuneConfig) -> TaskData:
     """
     options = options_of(task, config.data)
     files = {name: _data_file(config, name) for name in config.data.train}
-    train = [example for path in files.values() for example in task.read(path, options)]
+    notes = Lines()
+    train = [x for path in files.values() for x in task.read(path, options, notes.of(path))]
     where = ", ".join(map(str, files.values())) or "data.train is empty"
     if not train:
         raise UserError(f"{where}: no {task.unit} to train on")
-    if not all(map(task.has_labels, train)):
-        raise UserError(f"{where}: {plural(len(train), task.unit)}, not all with labels")
-    test = _read_other(task, config, config.data.test, options, "test")
-    held_out = _read_other(task, config, config.data.eval, options, "eval")
+    if bare := [example for example in train if not task.has_labels(example)]:
+        raise UserError(
+            f"{bare[0].where or where}: no label ({len(bare):,} of {plural(len(train), task.unit)} "
+            "have none): training needs one of each"
+        )
+    test = _read_other(task, config, config.data.test, options, "test", notes)
+    held_out = _read_other(task, config, config.data.eval, options, "eval", notes)
+    for line in notes.shown():
+        _say(line)
     if held_out and not all(map(task.has_labels, held_out)):
         _say(f"{_data_file(config, config.data.eval)}: no labels: not evaluated while training")
         held_out = []
@@ -263,7 +270,9 @@ def read_data(task: Task, config: FinetuneConfig) -> TaskData:
     return TaskData(train, held_out, test, labels, task.fit_options(train, options, labels))
 
 
-def _read_other(task: Task, config: FinetuneConfig, name: str, options, key: str) -> list[Any]:
+def _read_other(
+    task: Task, config: FinetuneConfig, name: str, options, key: str, notes: Lines
+) -> list[Any]:
     """The examples of the test or the held-out file; a file of 0 bytes, which BioBERT's folds
     have for the latter, is none.
     """
@@ -274,7 +283,7 @@ def _read_other(task: Task, config: FinetuneConfig, name: str, options, key: str
         instead = "only the end is scored" if key == "eval" else "nothing is scored"
         _say(f"{path}: 0 bytes: {instead}")
         return []
-    return task.read(path, options)
+    return task.read(path, options, notes.of(path))
 
 
 def starting_point(config: FinetuneConfig) -> tuple[Checkpoint, ModelConfig]:

@@ -11,6 +11,7 @@ import numpy as np
 from biobert_jax.checkpoints.load import Checkpoint, check_task, fit_params, load_checkpoint
 from biobert_jax.checkpoints.orbax import ENCODER, PRETRAINING
 from biobert_jax.config import FinetuneDataConfig
+from biobert_jax.formats.faults import Fault, ignore
 from biobert_jax.tasks.forward import model_of, outputs_of, run_rows
 from biobert_jax.tasks.rows import Encoded
 from biobert_jax.tasks.task import Setting, Task, options_of, task_of
@@ -48,9 +49,13 @@ class FittedModel:
         self._outputs, self._params = outputs_of(self.task, graph), jax.device_put(params)
         self._batch_sizes = (*(size for size in _BATCH_SIZES if size < batch_size), batch_size)
 
-    def read(self, path: Path) -> list[Any]:
-        """The examples of a file in the form of the task's data."""
-        return self.task.read(path, self.setting.options)
+    def read(self, path: Path, note: Fault = ignore) -> list[Any]:
+        """The examples of a file in the form of the task's data.
+
+        Args:
+          note: told what the reader mended or passed over.
+        """
+        return self.task.read(path, self.setting.options, note)
 
     def predict(
         self,

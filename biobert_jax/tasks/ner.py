@@ -1,5 +1,6 @@
 """Named entity recognition: a label for every word, and the entities that the labels spell."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from jax import Array
 from biobert_jax.checkpoints.labels import label_set, with_type
 from biobert_jax.config import ModelConfig
 from biobert_jax.errors import UserError
+from biobert_jax.formats.faults import Fault, ignore
 from biobert_jax.model.heads import BertForTokenClassification, WeightedSum
 from biobert_jax.scoring import conlleval, entities
 from biobert_jax.tasks.entities import (
@@ -20,8 +22,8 @@ from biobert_jax.tasks.entities import (
     judged,
     precision_curve,
 )
-from biobert_jax.tasks.files.conll import read_sentences
 from biobert_jax.tasks.files.examples import Sentence
+from biobert_jax.tasks.files.registry import read_examples
 from biobert_jax.tasks.losses import class_losses
 from biobert_jax.tasks.ner_results import (
     BIOBERT,
@@ -38,12 +40,12 @@ from biobert_jax.tasks.task import Setting, Task
 from biobert_jax.tasks.words import encode_words, pack_sentences
 
 
-def read(path: Path, options: Mapping[str, Any]) -> list[Sentence]:
+def read(path: Path, options: Mapping[str, Any], note: Fault = ignore) -> list[Sentence]:
     """The sentences of a file; labels without a type get that of `entity_type`."""
     type_ = options["entity_type"]
     return [
-        Sentence(s.words, tuple(with_type(label, type_) for label in s.labels))
-        for s in read_sentences(path)
+        dataclasses.replace(s, labels=tuple(with_type(label, type_) for label in s.labels))
+        for s in read_examples(path, "ner", options["format"], note=note)
     ]
 
 

@@ -10,9 +10,11 @@ from jax import Array
 
 from biobert_jax.config import ModelConfig
 from biobert_jax.errors import UserError
+from biobert_jax.formats.faults import Fault, ignore
 from biobert_jax.model.heads import BertForQuestionAnswering, WeightedSum
 from biobert_jax.scoring import bioasq, squad
 from biobert_jax.tasks.answers import Answer, best_threshold, decode_answers
+from biobert_jax.tasks.files.bioasq import of_kind
 from biobert_jax.tasks.files.examples import Question
 from biobert_jax.tasks.files.registry import read_examples
 from biobert_jax.tasks.losses import span_losses
@@ -36,23 +38,15 @@ from biobert_jax.tasks.task import Setting, Task
 from biobert_jax.units import plural
 
 
-def read(path: Path, options: Mapping[str, Any]) -> list[Question]:
-    """The questions of a file, of BioASQ's those of `answer_kind`.
+def read(path: Path, options: Mapping[str, Any], note: Fault = ignore) -> list[Question]:
+    """The questions of a file, of BioASQ's those of `answer_kind`; the others are noted.
 
     Raises:
       UserError: as the format's reader; or none is of that kind.
     """
-    questions = read_examples(path, "qa", options["format"])
+    questions = read_examples(path, "qa", options["format"], note=note)
     wanted = options["answer_kind"]
-    if wanted == "span":
-        return questions
-    found = [question for question in questions if question.kind in ("", wanted)]
-    if questions and not found:
-        raise UserError(
-            f"{path}: its questions are of kind {questions[0].kind}, data.answer_kind is {wanted}: "
-            "let them agree"
-        )
-    return found
+    return questions if wanted == "span" else of_kind(wanted, questions, path, note)
 
 
 def labels(examples: Sequence[Question], options: Mapping[str, Any]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from jax import Array
 from biobert_jax.config import FinetuneDataConfig, ModelConfig
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.errors import UserError, nearest
+from biobert_jax.formats.faults import Fault
 from biobert_jax.model.heads import WeightedSum
 from biobert_jax.tasks.rows import Encoded
 
@@ -70,8 +71,9 @@ class Task:
       unit: what an example is called: sentence, text, question.
       keys: the keys of `data` that it has beside `SHARED_KEYS`.
       main_score: options to the name of the score that runs are compared by; larger is better.
-      read: (file, options) to examples; without labels where the file has none. Options hold
-        `format`, and the values of `keys`.
+      read: (file, options, note) to examples; without labels where the file has none. Options
+        hold `format`, and the values of `keys`; `note`, of `formats.faults`, is told what the
+        reader mended or passed over.
       labels: (training examples, options) to the outputs' labels, in order. Raises where there is
         nothing to learn.
       encode: (examples, setting, seed of the packing or None) to arrays. With targets where the
@@ -99,7 +101,7 @@ class Task:
     unit: str
     keys: tuple[str, ...]
     main_score: Callable[[Mapping[str, Any]], str]
-    read: Callable[[Path, Mapping[str, Any]], list[Any]]
+    read: Callable[[Path, Mapping[str, Any], Fault], list[Any]]
     labels: Callable[[Sequence[Any], Mapping[str, Any]], tuple[str, ...]]
     encode: Callable[[Sequence[Any], Setting, int | None], Encoded]
     build: Callable[[ModelConfig, Setting, nnx.Rngs], nnx.Module]

@@ -1,6 +1,5 @@
 """What is wrong with a task's data, by file and line, before anything is trained on them."""
 
-import inspect
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from biobert_jax.errors import UserError, nearest
+from biobert_jax.formats.faults import Lines
 from biobert_jax.tasks.files.examples import Question, Sentence, TextExample
-from biobert_jax.tasks.files.registry import FORMATS, format_of
+from biobert_jax.tasks.files.registry import read_examples
 from biobert_jax.units import plural
-
-# Of each kind of finding so many are shown.
-SHOWN = 5
 
 
 @dataclass
@@ -68,27 +65,20 @@ def _read(name: str, path: Path, task: str, format: str, found: Findings) -> lis
         say = found.warnings if name == "eval" else found.errors
         say.append(f"{path}: 0 bytes")
         return []
-    faults: list[str] = []
-    notes: list[str] = []
-    known = [form for form, of in FORMATS.items() if task in of.readers]
+    faults, notes = Lines(), Lines()
     try:
-        reader = FORMATS[format or format_of(path, task, known)].readers[task]
-        options = {}
-        if {"fault", "note"} <= set(inspect.signature(reader).parameters):
-            options["fault"] = lambda where, what: faults.append(f"{where}: {what}")
-            options["note"] = lambda where, what: notes.append(f"{where}: {what}")
-        examples = reader(path, **options)
-    except (UserError, KeyError) as error:
-        found.errors.append(str(error) if isinstance(error, UserError) else f"no format {error}")
-        return []
-    _add(found.errors, faults, path)
-    _add(found.warnings, notes, path)
+        examples = read_examples(path, task, format, fault=faults.of(path), note=notes.of(path))
+    except UserError as error:
+        found.errors.append(str(error))
+        examples = []
+    found.errors += faults.shown()
+    found.warnings += notes.shown()
     unlabelled = [e for e in examples if _labels(e) is None or not _is_labelled(e)]
     if unlabelled and len(unlabelled) < len(examples):
         where = getattr(unlabelled[0], "where", "") or path
         found.errors.append(f"{where}: no label ({len(unlabelled)} of {len(examples):,} have none)")
     elif unlabelled and name == "train":
-        found.errors.append(f"{path}: no labels")
+        found.errors.append(f"{unlabelled[0].where or path}: no labels")
     elif unlabelled:
         found.warnings.append(f"{path}: no labels: can be predicted, not scored")
     lost = [q for q in examples if isinstance(q, Question) and q.answers and max(q.starts) < 0]
@@ -126,12 +116,6 @@ def _leaks(files: Mapping[str, Path], splits: Mapping[str, Sequence], found: Fin
                     f"{where}: is in {files[one].name} too ({len(shared)} such in "
                     f"{files[other].name})"
                 )
-
-
-def _add(to: list[str], lines: Sequence[str], path: Path) -> None:
-    to += lines[:SHOWN]
-    if len(lines) > SHOWN:
-        to.append(f"{path}: {len(lines) - SHOWN} more such")
 
 
 def _first_with(examples: Sequence[Any], label: str) -> str:

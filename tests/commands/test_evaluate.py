@@ -5,6 +5,7 @@ import json
 import pytest
 
 from biobert_jax import cli
+from biobert_jax.formats.faults import ignore
 from biobert_jax.tasks import fitted
 from biobert_jax.tasks.ner import TASK
 from biobert_jax.tasks.ner_results import Tagged
@@ -39,8 +40,8 @@ class _Model:
     def __init__(self, checkpoint, batch_size):
         self.setting = Setting(self.labels, {"format": "", "entity_type": "entity"}, None, 128)
 
-    def read(self, path):
-        return TASK.read(path, self.setting.options)
+    def read(self, path, note=ignore):
+        return TASK.read(path, self.setting.options, note)
 
     def predict(self, examples, progress):
         assert [e.words for e in examples] == [("deep vein", "thrombosis", "of", "legs")]

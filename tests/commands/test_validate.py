@@ -94,6 +94,38 @@ def test_every_fault_of_a_file_is_listed(validate, tmp_path):
     assert "y 1" in out
 
 
+def test_every_fault_of_a_tagged_file_is_listed(validate, folder):
+    data = folder(train="a\tB\nb\n\nc\tQ\n", test="a\n\nb\n")
+    code, _, err = validate("--task", "ner", "--data", data, "--eval=")
+    assert code == 1
+    assert [line.partition(": ")[2] for line in err[:2]] == [
+        f"{data}/train.tsv:2: one column, 'b', where a word and its label were expected; separate "
+        "them by a tab or a space",
+        f"{data}/train.tsv:4: label 'Q' is none of B, I, O, E, S, L, U, alone or as in B-Disease: "
+        "mend the file, or check that labels are the last column",
+    ]
+    assert any("test.tsv: no labels: can be predicted, not scored" in line for line in err)
+    code, _, err = validate("--task", "ner", "--data", data, "--train=test.tsv", "--test=")
+    assert f"error: {data}/test.tsv:1: no labels" in err
+
+
+def test_questions_that_are_not_read_are_said(validate, tmp_path):
+    asked = [
+        {
+            "id": kind,
+            "type": kind,
+            "body": "?",
+            "snippets": [{"text": "yes"}],
+            "exact_answer": "yes",
+        }
+        for kind in ("factoid", "yesno")
+    ]
+    (tmp_path / "train.json").write_text(json.dumps({"questions": asked}))
+    words = ("--task", "qa", "--data", tmp_path, "--train=train.json", "--eval=", "--test=")
+    _, _, err = validate(*words)
+    assert err.count(f"warning: {tmp_path}/train.json: 1 yesno question: left out") == 1
+
+
 def test_questions(validate, tmp_path):
     def asked(id_, answer, start):
         return {

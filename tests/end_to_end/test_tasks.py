@@ -9,7 +9,7 @@ import pytest
 
 from biobert_jax import cli
 from biobert_jax.checkpoints.load import load_checkpoint
-from tests.end_to_end.conftest import ROOT
+from tests.end_to_end.conftest import ROOT, ner_command
 
 SAMPLES = ROOT / "biobert_jax/quickstart/samples"
 STEPS = 4
@@ -181,15 +181,44 @@ def test_files_without_content_or_labels_are_said(pretrained, tmp_path, capsys):
     assert len((tmp_path / "run/predictions.jsonl").read_text().splitlines()) == 24
 
 
+def test_sentences_without_labels_are_predicted_and_notes_are_said_once(
+    pretrained, corpus, tmp_path, capsys
+):
+    lines = (corpus / "test.tsv").read_text().splitlines()[:300]
+    (tmp_path / "words.txt").write_text("".join(line.partition("\t")[0] + "\n" for line in lines))
+    (tmp_path / "train.tsv").write_bytes((corpus / "devel.tsv").read_bytes())
+    data = [f"--config.data.dir={tmp_path}", "--config.data.eval=", "--config.data.test=words.txt"]
+    assert cli.main(ner_command(pretrained, tmp_path / "run", *data)) == 0
+    said = capsys.readouterr().err
+    assert "words.txt: no labels: predicted, not scored" in said
+    assert "test" not in json.loads((tmp_path / "run/scores.json").read_text())
+    tagged = map(json.loads, (tmp_path / "run/predictions.jsonl").read_text().splitlines())
+    assert [word for line in tagged for word in line["text"].split()] == [
+        line.partition("\t")[0] for line in lines if line.strip()
+    ]
+    words = ["evaluate", "--checkpoint", str(tmp_path / "run"), "--data"]
+    assert cli.main([*words, str(tmp_path / "words.txt")]) == 0
+    assert "words.txt: no labels: predicted, not scored" in capsys.readouterr().err
+    words = ner_command(pretrained, tmp_path / "no", *data, "--config.data.train=words.txt")
+    assert cli.main(words) == 1
+    assert f"{tmp_path}/words.txt:1: no label (" in capsys.readouterr().err
+    # BioASQ's sample has questions of every kind.
+    words = command(pretrained, tmp_path / "no", "factoid", "--config.data.max_seq_length=9999")
+    assert cli.main(words) == 1
+    said = capsys.readouterr().err.splitlines()
+    for name in ("train", "devel", "test"):
+        assert sum(f"{name}.json: " in line and "yesno" in line for line in said) == 1
+
+
 @pytest.mark.slow
 def test_a_seventh_task_is_a_module(pretrained, tmp_path, monkeypatch):
     """Which of two words a text begins with: no file of the package knows of it."""
     from biobert_jax.tasks import classification
 
-    def read(path, options):
+    def read(path, options, note):
         return [
             dataclasses.replace(example, labels=(("short", "long")[len(example.text) > 60],))
-            for example in classification.read(path, options)
+            for example in classification.read(path, options, note)
         ]
 
     task = dataclasses.replace(classification.TASK, name="seventh", read=read)

@@ -11,6 +11,7 @@ import pytest
 
 from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.errors import UserError
+from biobert_jax.formats.faults import Lines
 from biobert_jax.tasks import qa
 from biobert_jax.tasks.answers import Answer, Candidate
 from biobert_jax.tasks.files.examples import Question
@@ -41,9 +42,11 @@ def test_the_kind_of_questions_is_chosen(tmp_path):
         for kind in ("factoid", "list")
     ]
     path.write_text(json.dumps({"questions": asked}))
-    for kind in ("factoid", "list"):
-        found = qa.read(path, {**OPTIONS, "format": "", "answer_kind": kind})
+    for kind, other in (("factoid", "list"), ("list", "factoid")):
+        notes = Lines()
+        found = qa.read(path, {**OPTIONS, "format": "", "answer_kind": kind}, notes.of(path))
         assert [q.group for q in found] == [kind]
+        assert notes.shown() == [f"{path}: 1 {other} question: left out"]
     path.write_text(json.dumps({"questions": asked[:1]}))
     with pytest.raises(UserError) as error:
         qa.read(path, {**OPTIONS, "format": "", "answer_kind": "list"})

@@ -9,9 +9,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from biobert_jax.formats.faults import (
+    Fault,
+    Ids,
+    ignore,
+    is_text,
+    left_out,
+    read_json,
+    refuse,
+)
 from biobert_jax.tasks.files.answers import occurrences
 from biobert_jax.tasks.files.examples import Question, TextExample
-from biobert_jax.tasks.files.faults import Fault, Ids, ignore, is_text, read_json, refuse
 from biobert_jax.tasks.files.jsonl import id_of, objects
 
 # `http://www.ncbi.nlm.nih.gov/pubmed/28368371`, with a slash or a query behind it, perhaps.
@@ -46,7 +54,8 @@ def read_bioasq(
     with `_000`, `_001` and so on.
 
     Args:
-      kinds: those to read; yes/no questions are `read_bioasq_yes_no`'s.
+      kinds: those to read; yes/no questions are `read_bioasq_yes_no`'s. Questions of others are
+        counted in a note.
       abstracts: texts by PMID; the documents' are the passages then, and snippets only where none
         of a question's documents is there, which is noted. A question without any passage is noted
         and left out.
@@ -57,9 +66,7 @@ def read_bioasq(
         before. The message names the file and the question.
     """
     questions = []
-    for asked in questions_of(path, abstracts, fault, note):
-        if asked.kind not in kinds:
-            continue
+    for asked in _of_kinds(kinds, path, abstracts, fault, note):
         synonyms = asked.answer if isinstance(asked.answer, tuple) else ()
         names = [name for group in synonyms for name in group]
         for number, passage in enumerate(asked.passages):
@@ -102,10 +109,30 @@ def read_bioasq_yes_no(
             document=asked.id,
             where=asked.where,
         )
-        for asked in questions_of(path, abstracts, fault, note)
-        if asked.kind == "yesno"
+        for asked in _of_kinds(("yesno",), path, abstracts, fault, note)
         for number, passage in enumerate(asked.passages)
     ]
+
+
+def of_kind(
+    kind: str, questions: Sequence[Question], path: str | os.PathLike[str], note: Fault = ignore
+) -> list[Question]:
+    """Those of a kind or of none, as BioBERT's files have them; the others are counted in a note.
+
+    Raises:
+      UserError: there are questions, but none of the kind.
+    """
+    found = [question for question in questions if question.kind in ("", kind)]
+    if questions and not found:
+        other = questions[0].kind
+        refuse(
+            f"{path}",
+            f"its questions are of kind {other}, data.answer_kind is {kind}: let them agree",
+        )
+    others = {q.group: q.kind for q in questions if q.kind not in ("", kind)}
+    if others:
+        note(f"{path}", left_out(others.values(), "question"))
+    return found
 
 
 def read_abstracts(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -169,6 +196,23 @@ def questions_of(
             note(asked.where, "no passage to ask: left out")
             continue
         yield asked
+
+
+def _of_kinds(
+    kinds: Sequence[str],
+    path: str | os.PathLike[str],
+    abstracts: Mapping[str, str] | None,
+    fault: Fault,
+    note: Fault,
+) -> Iterator[Asked]:
+    others = []
+    for asked in questions_of(path, abstracts, fault, note):
+        if asked.kind in kinds:
+            yield asked
+        else:
+            others.append(asked.kind)
+    if others:
+        note(f"{path}", left_out(others, "question"))
 
 
 def _from_list(

@@ -3,7 +3,7 @@
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from itertools import zip_longest
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from biobert_jax.corpus.readers.lines import read_lines
 from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.errors import UserError
 from biobert_jax.files import replacing
+from biobert_jax.formats.faults import Fault, check_is_file, ignore, refuse
 from biobert_jax.scoring.conlleval import is_label
 from biobert_jax.tasks.files.examples import Sentence
 
@@ -23,7 +24,13 @@ _PADDING = " \r\n\f\v"
 _BOUNDARY = re.compile(r"-DOCSTART-$|###MEDLINE:")
 
 
-def read_sentences(path: str | os.PathLike[str]) -> list[Sentence]:
+def read_sentences(
+    path: str | os.PathLike[str],
+    *,
+    unlabelled: bool = False,
+    fault: Fault = refuse,
+    note: Fault = ignore,
+) -> list[Sentence]:
     """Reads a UTF-8 file, plain or gzip, with a word a line and blank lines between sentences.
 
     A line's first column is the word and its last the label, so that two-column files and the four
@@ -32,21 +39,27 @@ def read_sentences(path: str | os.PathLike[str]) -> list[Sentence]:
     lines may be doubled, and the last be absent; `-DOCSTART-` and `###MEDLINE:` lines are
     boundaries too; CRLF and a byte order mark are tolerated.
 
+    Args:
+      unlabelled: whether a file whose first word stands alone has no labels: then those of its
+        sentences are empty. Else it is refused.
+
     Raises:
-      UserError: The file is absent, unreadable, not UTF-8 or without sentences; a line has a word
-        but no label, another number of columns than the lines before, or a label that scoring
-        cannot read. The message names the file and, where there is one, the line.
+      UserError: The file is absent, unreadable, not UTF-8 or without sentences; or, unless `fault`
+        takes them, a line has a word but no label, another number of columns than the lines
+        before, or a label that scoring cannot read. The message names the file and, where there is
+        one, the line.
     """
+    rows = _sentences(path, "a word and its label", num_labels=1, bare=unlabelled, fault=fault)
     sentences = [
         Sentence(
-            tuple(fields[0] for fields in rows),
-            tuple(fields[-1] for fields in rows),
+            tuple(fields[0] for fields in sentence),
+            tuple(fields[-1] for fields in sentence) if len(sentence[0]) > 1 else (),
             where=f"{path}:{number}",
         )
-        for number, rows in _sentences(path, "a word and its label", num_labels=1)
+        for number, sentence in rows
     ]
     if not sentences:
-        raise UserError(f"{path}: no sentences; give a file with a word and its label on each line")
+        refuse(f"{path}", "no sentences; give a file with a word and its label on each line")
     return sentences
 
 
@@ -69,11 +82,17 @@ def read_predictions(
 
 
 def _sentences(
-    path: str | os.PathLike[str], expected: str, num_labels: int
+    path: str | os.PathLike[str],
+    expected: str,
+    num_labels: int,
+    *,
+    bare: bool = False,
+    fault: Fault = refuse,
 ) -> Iterator[tuple[int, list[list[str]]]]:
     """Each sentence's first line's number, and the columns of its lines.
 
-    The last `num_labels` columns are labels.
+    The last `num_labels` columns are labels; with `bare`, of a file whose first line has a word
+    alone, none.
     """
     sentence: list[list[str]] = []
     columns = first = begin = 0
@@ -85,33 +104,51 @@ def _sentences(
                 yield begin, sentence
                 sentence = []
             continue
-        if len(fields) <= num_labels:
-            found = "one column" if len(fields) == 1 else f"{len(fields)} columns"
-            raise UserError(
-                f"{path}:{number}: {found}, {line.strip()!r}, where {expected} were expected; "
-                "separate them by a tab or a space"
-            )
-        if columns and len(fields) != columns:
-            raise UserError(
-                f"{path}:{number}: {len(fields)} columns, where line {first} has {columns}; "
-                "separate columns by tabs where a word holds spaces"
-            )
+        if bare and not columns and len(fields) == 1:
+            num_labels = 0
+        if wrong := _wrong_line(fields, line, expected, num_labels, columns, first, known):
+            fault(f"{path}:{number}", wrong)
+            continue
         if not columns:
             columns, first = len(fields), number
-        if not fields[0]:
-            raise UserError(f"{path}:{number}: the word before {fields[-1]!r} is empty")
-        for label in set(fields[-num_labels:]) - known:
-            if not is_label(label):
-                raise UserError(
-                    f"{path}:{number}: label {label!r} is none of B, I, O, E, S, L, U, alone or as "
-                    "in B-Disease: mend the file, or check that labels are the last column"
-                )
-            known.add(label)
+        known.update(fields[len(fields) - num_labels :])
         if not sentence:
             begin = number
         sentence.append(fields)
     if sentence:
         yield begin, sentence
+
+
+def _wrong_line(
+    fields: Sequence[str],
+    line: str,
+    expected: str,
+    num_labels: int,
+    columns: int,
+    first: int,
+    known: Set[str],
+) -> str:
+    """What is wrong with the columns of a line, "" where nothing is."""
+    if len(fields) <= num_labels:
+        found = "one column" if len(fields) == 1 else f"{len(fields)} columns"
+        return (
+            f"{found}, {line.strip()!r}, where {expected} were expected; separate them by a tab or "
+            "a space"
+        )
+    if columns and len(fields) != columns:
+        return (
+            f"{len(fields)} columns, where line {first} has {columns}; separate columns by tabs "
+            "where a word holds spaces"
+        )
+    if not fields[0]:
+        return f"the word before {fields[-1]!r} is empty"
+    for label in set(fields[len(fields) - num_labels :]) - known:
+        if not is_label(label):
+            return (
+                f"label {label!r} is none of B, I, O, E, S, L, U, alone or as in B-Disease: mend "
+                "the file, or check that labels are the last column"
+            )
+    return ""
 
 
 def _fields(line: str) -> list[str]:
@@ -124,8 +161,7 @@ def _fields(line: str) -> list[str]:
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
-    if not Path(path).exists():
-        raise UserError(f"{path}: no such file; check the path")
+    check_is_file(path)
     yield from read_lines(path, expected=Expected("conll", option="", formats=()))
 
 

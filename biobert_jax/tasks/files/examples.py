@@ -12,11 +12,13 @@ from typing import NamedTuple
 class Sentence:
     """A sentence's words and, one for each, their labels, as the file spells them.
 
-    `labels` is empty where the file has none.
+    `labels` is empty where the file has none. `document` is the id of what the sentence is from,
+    such as an abstract; "" where the file does not say.
     """
 
     words: tuple[str, ...]
     labels: tuple[str, ...]
+    document: str = ""
     where: str = field(default="", compare=False)
 
 

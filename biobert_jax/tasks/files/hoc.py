@@ -11,8 +11,8 @@ from pathlib import Path
 
 from biobert_jax.corpus.readers.lines import read_lines
 from biobert_jax.errors import UserError, nearest
+from biobert_jax.formats.faults import ANYTHING
 from biobert_jax.tasks.files.examples import TextExample
-from biobert_jax.tasks.files.faults import ANYTHING
 
 HALLMARKS = (
     "Activating invasion and metastasis",

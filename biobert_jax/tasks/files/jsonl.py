@@ -18,8 +18,7 @@ from typing import Any
 
 from biobert_jax.corpus.readers.lines import read_lines
 from biobert_jax.errors import UserError
-from biobert_jax.tasks.files.examples import Span, TextExample
-from biobert_jax.tasks.files.faults import (
+from biobert_jax.formats.faults import (
     ANYTHING,
     Fault,
     Ids,
@@ -29,6 +28,7 @@ from biobert_jax.tasks.files.faults import (
     parse_json,
     refuse,
 )
+from biobert_jax.tasks.files.examples import Span, TextExample
 
 
 def read_jsonl(

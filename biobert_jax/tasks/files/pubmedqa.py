@@ -7,8 +7,8 @@ The abstract is without its conclusion, which would give the answer away.
 
 import os
 
+from biobert_jax.formats.faults import Fault, ignore, is_text, read_json, refuse
 from biobert_jax.tasks.files.examples import TextExample
-from biobert_jax.tasks.files.faults import Fault, ignore, is_text, read_json, refuse
 
 DECISIONS = ("yes", "no", "maybe")
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from biobert_jax.errors import UserError, nearest
+from biobert_jax.formats.faults import Fault, ignore, refuse
 from biobert_jax.tasks.files.bioasq import read_abstracts, read_bioasq, read_bioasq_yes_no
 from biobert_jax.tasks.files.conll import read_sentences
+from biobert_jax.tasks.files.examples import Sentence
 from biobert_jax.tasks.files.jsonl import read_jsonl
 from biobert_jax.tasks.files.pubmedqa import read_pubmedqa
 from biobert_jax.tasks.files.squad import read_question_lines, read_squad, read_yes_no
@@ -22,28 +24,32 @@ class Format(NamedTuple):
     """A form of files.
 
     Attributes:
-      readers: by task, the function from a file to its examples.
+      readers: by task, the function from a file to its examples, which takes `fault` and `note`
+        of `formats.faults` too.
       suffixes: that its files' names end with, before .gz.
     """
 
-    readers: dict[str, Callable[[str | os.PathLike[str]], list[Any]]]
+    readers: dict[str, Callable[..., list[Any]]]
     suffixes: tuple[str, ...]
 
 
-def _with_abstracts(
-    reader: Callable[..., list[Any]],
-) -> Callable[[str | os.PathLike[str]], list[Any]]:
+def _with_abstracts(reader: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
     """The reader, with the passages of `ABSTRACTS` where that stands beside the file."""
 
-    def read(path: str | os.PathLike[str]) -> list[Any]:
+    def read(path: str | os.PathLike[str], **said: Fault) -> list[Any]:
         beside = Path(path).parent / ABSTRACTS
-        return reader(path, abstracts=read_abstracts(beside) if beside.is_file() else None)
+        abstracts = read_abstracts(beside) if beside.is_file() else None
+        return reader(path, abstracts=abstracts, **said)
 
     return read
 
 
+def _read_conll(path: str | os.PathLike[str], **said: Fault) -> list[Sentence]:
+    return read_sentences(path, unlabelled=True, **said)
+
+
 FORMATS = {
-    "conll": Format({"ner": read_sentences}, (".tsv", ".conll", ".txt", ".iob", ".bio")),
+    "conll": Format({"ner": _read_conll}, (".tsv", ".conll", ".txt", ".iob", ".bio")),
     "tsv": Format({"classification": read_tsv}, (".tsv", ".txt")),
     "jsonl": Format({"classification": read_jsonl, "qa": read_question_lines}, (".jsonl", ".txt")),
     "squad": Format({"qa": read_squad, "classification": read_yes_no}, (".json",)),
@@ -58,8 +64,18 @@ FORMATS = {
 }
 
 
-def read_examples(path: str | os.PathLike[str], task: str, format: str = "") -> list[Any]:
+def read_examples(
+    path: str | os.PathLike[str],
+    task: str,
+    format: str = "",
+    *,
+    fault: Fault = refuse,
+    note: Fault = ignore,
+) -> list[Any]:
     """The examples of a file, read as `format`, or as its name and first bytes say.
+
+    Args:
+      fault, note: told what cannot be used, and what was mended or passed over.
 
     Raises:
       UserError: no such format; one that the task has no reader of; what the reader refuses.
@@ -69,10 +85,11 @@ def read_examples(path: str | os.PathLike[str], task: str, format: str = "") -> 
         near = nearest(format, known)
         hint = f"did you mean {near!r}? " if near else ""
         raise UserError(f"data.format is {format!r}: {hint}of {task}: {', '.join(known)}")
-    return FORMATS[format or format_of(Path(path), task, known)].readers[task](path)
+    reader = FORMATS[format or format_of(Path(path), known)].readers[task]
+    return reader(path, fault=fault, note=note)
 
 
-def format_of(path: Path, task: str, known: list[str]) -> str:
+def format_of(path: Path, known: list[str]) -> str:
     """The format that a file's name and content say, of those `known`."""
     if len(known) == 1:
         return known[0]

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from biobert_jax.formats.faults import Fault, Ids, ignore, is_text, read_json, refuse
 from biobert_jax.tasks.files.answers import start_near
 from biobert_jax.tasks.files.examples import Question, TextExample
-from biobert_jax.tasks.files.faults import Fault, Ids, ignore, is_text, read_json, refuse
 from biobert_jax.tasks.files.jsonl import id_of, objects
 
 _BIOASQ_ID = re.compile(r"([0-9a-f]{24})_\d+")

@@ -24,8 +24,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from biobert_jax.corpus.readers.lines import read_lines
+from biobert_jax.formats.faults import ANYTHING, Fault, Ids, check_is_file, ignore, refuse
 from biobert_jax.tasks.files.examples import TextExample
-from biobert_jax.tasks.files.faults import ANYTHING, Fault, Ids, check_is_file, ignore, refuse
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "text": (

@@ -181,6 +181,17 @@ def test_faults_name_file_and_question(tmp_path, questions, message):
     assert len(faults) == 1
 
 
+def test_questions_of_other_kinds_are_counted(tmp_path):
+    kinds = ("factoid", "yesno", "summary", "summary")
+    path = write(tmp_path, *(question(kind, id=str(i)) for i, kind in enumerate(kinds)))
+    notes = []
+    assert len(read_bioasq(path, note=lambda *note: notes.append(note))) == 1
+    assert notes == [(f"{path}", "2 summary, 1 yesno questions: left out")]
+    notes.clear()
+    assert len(read_bioasq_yes_no(path, note=lambda *note: notes.append(note))) == 1
+    assert notes == [(f"{path}", "1 factoid, 2 summary questions: left out")]
+
+
 def test_other_json_is_refused(tmp_path):
     path = tmp_path / "x.json"
     path.write_text('{"data": []}', encoding="utf-8")

@@ -99,6 +99,39 @@ def test_sentences_know_their_first_line(tmp_path):
     assert [s.where for s in sentences] == [f"{tmp_path / 'x.tsv'}:{n}" for n in (3, 7)]
 
 
+def test_a_file_of_words_alone_has_no_labels(tmp_path):
+    path = tmp_path / "x.tsv"
+    path.write_text("-DOCSTART-\n\nAspirin\nhelps\t\n\nNo\n")
+    found = read_sentences(path, unlabelled=True)
+    assert found == [Sentence(("Aspirin", "helps"), ()), Sentence(("No",), ())]
+    assert found[1].where == f"{path}:6"
+    with pytest.raises(UserError, match=r"x\.tsv:3: one column, 'Aspirin', where a word and its"):
+        read_sentences(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\nb\tO\n", r"x\.tsv:2: 2 columns, where line 1 has 1"),
+        ("a\tO\nb\n", r"x\.tsv:2: one column, 'b'"),
+    ],
+)
+def test_labels_are_there_of_all_words_or_of_none(tmp_path, text, message):
+    path = tmp_path / "x.tsv"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_sentences(path, unlabelled=True)
+
+
+def test_all_faults_can_be_collected_and_the_rest_kept(tmp_path):
+    path = tmp_path / "x.tsv"
+    path.write_text("a\tO\nb\nc\tB\n\nd\tQ\n\ne\tO\tO\nf\tO\n")
+    faults = []
+    found = read_sentences(path, fault=lambda where, _: faults.append(where[-2:]))
+    assert found == [Sentence(("a", "c"), ("O", "B")), Sentence(("f",), ("O",))]
+    assert faults == [":2", ":5", ":7"]
+
+
 def test_gzip_is_read(tmp_path):
     assert read_bytes(tmp_path, gzip.compress(b"a\tO\n")) == [Sentence(("a",), ("O",))]
 

@@ -1,13 +1,14 @@
-"""What readers of fine-tuning data do about what is wrong in a file: stop at it, or collect it.
+"""What readers of annotated data do about what is wrong in a file: stop at it, or collect it.
 
 Every reader takes `fault`, which it calls with what cannot be used, and `note`, which it calls
-with what it mended or passed over without losing an example. Training stops at the first fault;
-`biobert validate` lists them all.
+with what it mended or passed over. Training stops at the first fault, and tells the notes;
+`biobert validate` lists both.
 """
 
 import json
 import os
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from biobert_jax.errors import UserError
 Fault = Callable[[str, str], None]
 # Packed files are refused with what unpacks them; what else it may be, a reader knows better.
 ANYTHING = Expected("", option="", formats=())
+# Of the lines of a file so many are shown.
+SHOWN = 5
 
 
 def refuse(where: str, what: str) -> None:
@@ -28,6 +31,34 @@ def refuse(where: str, what: str) -> None:
 
 def ignore(where: str, what: str) -> None:
     """Says nothing of it."""
+
+
+class Lines:
+    """What readers say of files: a line once, whatever how often its file is read."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, dict[str, None]] = defaultdict(dict)
+
+    def of(self, path: str | os.PathLike[str]) -> Fault:
+        """What the reader of a file is given as its `fault` or `note`."""
+        own = self._lines[str(path)]
+        return lambda where, what: own.setdefault(f"{where}: {what}")
+
+    def shown(self) -> list[str]:
+        """The first `SHOWN` lines of each file, and how many more there are."""
+        shown = []
+        for path, lines in self._lines.items():
+            shown += list(lines)[:SHOWN]
+            if len(lines) > SHOWN:
+                shown.append(f"{path}: {len(lines) - SHOWN:,} more such")
+        return shown
+
+
+def left_out(kinds: Iterable[str], noun: str) -> str:
+    """How many of each kind there are, as in "2 list, 1 summary questions: left out"."""
+    counts = Counter(kinds)
+    shown = ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
+    return f"{shown} {noun}{'s'[: counts.total() != 1]}: left out"
 
 
 class Ids:

@@ -1,0 +1,1 @@
+"""Annotated documents: one form of them, and a reader a file format; no JAX."""
