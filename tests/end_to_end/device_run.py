@@ -4,7 +4,7 @@
 
 A process of its own, since a process has its devices from its start. Trains on an embedded sample
 by the parts that `tasks/finetune.py` is made of, with dropout on, and writes each layout's losses,
-last parameters and evaluation outputs to FILE (.npz), named LAYOUT/losses, LAYOUT/outputs and so on.
+last parameters and evaluation outputs to FILE (.npz): LAYOUT/losses, LAYOUT/outputs and so on.
 """
 
 import functools
