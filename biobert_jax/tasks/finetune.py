@@ -22,6 +22,7 @@ from biobert_jax.errors import UserError
 from biobert_jax.files import try_to_write, write_text_atomically
 from biobert_jax.formats.faults import Lines
 from biobert_jax.model.kernel_checks import check_kernels
+from biobert_jax.tasks.files.prepared import is_empty
 from biobert_jax.tasks.forward import model_of, outputs_of, run_rows, task_inputs, task_losses
 from biobert_jax.tasks.model_card import Training, model_card
 from biobert_jax.tasks.rows import Encoded
@@ -279,7 +280,7 @@ def _read_other(
     if not name:
         return []
     path = _data_file(config, name)
-    if path.is_file() and path.stat().st_size == 0:
+    if is_empty(path):
         instead = "only the end is scored" if key == "eval" else "nothing is scored"
         _say(f"{path}: 0 bytes: {instead}")
         return []

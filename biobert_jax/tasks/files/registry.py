@@ -12,6 +12,7 @@ from biobert_jax.tasks.files.bioasq import read_abstracts, read_bioasq, read_bio
 from biobert_jax.tasks.files.conll import read_sentences
 from biobert_jax.tasks.files.examples import Sentence
 from biobert_jax.tasks.files.jsonl import read_jsonl
+from biobert_jax.tasks.files.prepared import is_prepared, read_prepared
 from biobert_jax.tasks.files.pubmedqa import read_pubmedqa
 from biobert_jax.tasks.files.squad import read_question_lines, read_squad, read_yes_no
 from biobert_jax.tasks.files.tsv import read_tsv
@@ -75,11 +76,16 @@ def read_examples(
     """The examples of a file, read as `format`, or as its name and first bytes say.
 
     Args:
+      path: a file, or a split of a set that tensorflow-datasets has prepared (`prepared.py`).
       fault, note: told what cannot be used, and what was mended or passed over.
 
     Raises:
       UserError: no such format; one that the task has no reader of; what the reader refuses.
     """
+    if is_prepared(path):
+        if format:
+            raise UserError(f"data.format is {format!r}, but {path} is prepared: leave it out")
+        return read_prepared(path, task, note)
     known = [name for name, form in FORMATS.items() if task in form.readers]
     if format and format not in known:
         near = nearest(format, known)
