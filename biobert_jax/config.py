@@ -275,7 +275,7 @@ class FinetuneDataConfig:
     `biobert config` and each task's module say which; another task refuses them.
     """
 
-    dir: str = ""  # the folder of the files
+    dir: str = ""  # the folder of the files; tfds:BUILDER/SET, a prepared set (docs/tasks.md)
     format: str = ""  # of the files; "": by their names and what is in them
     train: tuple[str, ...] = ("train.tsv",)  # files of dir to train on
     test: str = "test.tsv"  # scored at the end; "": nothing is

@@ -10,6 +10,7 @@
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import types
@@ -31,14 +32,15 @@ class Field(NamedTuple):
     optional: bool
 
 
-def fields_of(example_type: type) -> list[Field]:
+@functools.cache
+def fields_of(example_type: type) -> tuple[Field, ...]:
     """The fields of a kind of examples, in order."""
     found = []
     for field in dataclasses.fields(example_type):
         own = [kind for kind in typing.get_args(field.type) if kind is not types.NoneType]
         optional = isinstance(field.type, types.UnionType)
         found.append(Field(field.name, own[0] if optional else field.type, optional))
-    return found
+    return tuple(found)
 
 
 def to_record(example: Any) -> dict[str, Any]:
