@@ -37,7 +37,7 @@ ROWS, LENGTH = 8, 128
 
 def ours(model: str, data: Path):
     """Yields (real tokens, sentences, seconds) a step."""
-    options = {"entity_type": "entity", "format": ""}
+    options = {"entity_type": "entity", "types": [], "format": ""}
     sentences = TASK.read(data / "train.tsv", options)
     checkpoint = load_checkpoint(model)
     tokenizer = load_tokenizer(checkpoint.vocab)

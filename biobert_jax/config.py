@@ -283,6 +283,7 @@ class FinetuneDataConfig:
     max_seq_length: int = 128  # positions a packed row; longer texts are cut into windows
     batch_size: int = 8  # packed rows over all devices
     entity_type: str = "entity"  # ner: what labels without a type (B, I) mark, such as Disease
+    types: tuple[str, ...] = ()  # ner: types to take, Gene or FamilyName=Gene to rename; (): all
     kind: str = "single"  # classification: single, multi_label or regression
     labels: tuple[str, ...] = ()  # classification: in the outputs' order; (): those of the files
     excluded_labels: tuple[str, ...] = ()  # classification: left out of micro averages
@@ -313,6 +314,12 @@ class FinetuneDataConfig:
             raise UserError(
                 f"data.entity_type is {self.entity_type!r}: give one word, such as Disease"
             )
+        for name in self.types:
+            old, equals, new = name.partition("=")
+            if not old or (equals and not new):
+                raise UserError(
+                    f"data.types has {name!r}: give a type, or TYPE=NAME to call it NAME"
+                )
         if self.max_seq_length < 8:
             raise UserError(
                 f"data.max_seq_length is {self.max_seq_length}: a row needs 8 positions"

@@ -7,7 +7,8 @@ Presets: BioBERT's files (train.tsv, devel.tsv, test.tsv), trained on train + de
 did; pico (EBM-NLP's four columns), quickstart. Without one, train.tsv is trained on, devel.tsv
 scored while training and calibrated on, and test.tsv scored at the end. To choose on devel and
 train again on both, with the calibration kept: --config ner --config.retrain=true.
-data.entity_type names what labels without a type (B, I) mark; the presets name theirs.
+data.entity_type names what labels without a type (B, I) mark; the presets name theirs. Files may be
+PubTator's, too; data.types takes and renames some of their types.
 Expected: test F1 of 81.9 on NCBI-disease and 88.5 on BC5CDR-chem from a 6-layer MiniLM in 3 epochs
 (RESULTS.md); BioBERT v1.1's figures, in `paper`, are of BERT-base and were not run here. The paper
 trains 32 sentences a step at 1e-5 to 5e-5, often for over 50 epochs; from MiniLM 1e-4 is better.

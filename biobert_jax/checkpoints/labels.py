@@ -1,6 +1,6 @@
 """Labels of words: their types, a name for the type where data give none, and what they must be."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from biobert_jax.errors import UserError
 from biobert_jax.scoring.conlleval import is_label
@@ -16,6 +16,14 @@ def with_type(label: str, name: str = UNTYPED) -> str:
     """
     tag, _, type_ = label.partition("-")
     return label if type_ or tag == "O" or not is_label(label) else f"{tag}-{name}"
+
+
+def renamed(label: str, names: Mapping[str, str]) -> str:
+    """The label with the name of its type in `names`: O where that is "", itself without one."""
+    tag, _, type_ = label.partition("-")
+    if tag == "O" or type_ not in names:
+        return label
+    return f"{tag}-{names[type_]}" if names[type_] else "O"
 
 
 def types_of(sentences: Iterable[Sequence[str]]) -> set[str]:

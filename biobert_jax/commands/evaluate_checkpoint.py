@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from biobert_jax.checkpoints.labels import UNTYPED, types_of, with_type
+from biobert_jax.checkpoints.labels import UNTYPED, renamed, types_of, with_type
 from biobert_jax.commands.parser import did_you_mean
 from biobert_jax.commands.progress import StageProgress, working
 from biobert_jax.errors import UserError
 from biobert_jax.formats.faults import Lines
 from biobert_jax.json_fields import read_optional_object
 from biobert_jax.scoring import conlleval
+from biobert_jax.tasks.files.shared import Seen
 from biobert_jax.units import plural
 
 
@@ -28,16 +29,22 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     with working(f"load {args.checkpoint}"):
         model = FittedModel(args.checkpoint, batch_size=args.batch_size)
     notes = Lines()
-    examples = model.read(data, notes.of(data))
+    # Types that another corpus names otherwise are the user's to choose.
+    options = {**model.setting.options, **({"types": []} if args.map else {})}
+    examples = model.task.read(data, options, notes.of(data))
     for line in notes.shown():
         _say(line)
     if not examples:
         raise UserError(f"--data {data}: no {model.task.unit} in it")
     shared = {}
-    if seen := _training_texts(args, model):
-        kept = [example for example in examples if _text(example) not in seen]
+    if seen := _training(args, model):
+        kept = [example for example in examples if not seen.has(example)]
         shared = {"num_shared": len(examples) - len(kept)}
         counted = f"{shared['num_shared']:,} of {plural(len(examples), model.task.unit)}"
+        if documents := {example.document for example in examples} - {""}:
+            shared["num_shared_documents"] = len(seen.documents(examples))
+            own = plural(len(documents), "document")
+            counted += f", {shared['num_shared_documents']:,} of {own} by id"
         done = ": left out" if args.leave_out_shared else ""
         _say(f"shared with the training files: {counted}{done}")
         examples = kept if args.leave_out_shared else examples
@@ -86,8 +93,8 @@ def _entity_scores(
         labels = [tagged.labels for tagged in predictions]
         return conlleval.score(gold, labels, ignore_types=True).to_dict()
     pairs = zip(examples, gold, strict=True)
-    renamed = [dataclasses.replace(sentence, labels=tuple(labels)) for sentence, labels in pairs]
-    return model.task.score(renamed, predictions, model.setting)
+    examples = [dataclasses.replace(sentence, labels=tuple(labels)) for sentence, labels in pairs]
+    return model.task.score(examples, predictions, model.setting)
 
 
 def mapped(gold: Sequence[Sequence[str]], pairs: str, types: set[str]) -> list[tuple[str, ...]]:
@@ -114,13 +121,7 @@ def mapped(gold: Sequence[Sequence[str]], pairs: str, types: set[str]) -> list[t
             )
         names[old] = new
 
-    def renamed(label: str) -> str:
-        tag, _, type_ = label.partition("-")
-        if tag == "O" or type_ not in names:
-            return label
-        return f"{tag}-{names[type_]}" if names[type_] else "O"
-
-    return [tuple(map(renamed, labels)) for labels in gold]
+    return [tuple(renamed(label, names) for label in labels) for labels in gold]
 
 
 def named_types(gold: Sequence[Sequence[str]], types: set[str]) -> list[tuple[str, ...]]:
@@ -142,7 +143,7 @@ def warn_of_types(gold: set[str], predicted: set[str]) -> None:
         )
 
 
-def _training_texts(args: argparse.Namespace, model: Any) -> set[Any]:
+def _training(args: argparse.Namespace, model: Any) -> Seen:
     """What the checkpoint was trained on, where its files are still there, or are given."""
     files = [Path(name) for name in args.training.split(",")] if args.training else []
     if not files:
@@ -162,15 +163,7 @@ def _training_texts(args: argparse.Namespace, model: Any) -> set[Any]:
     for path in files:
         if not path.is_file():
             raise UserError(f"--training {path}: no such file")
-    return {_text(example) for path in files for example in model.read(path)}
-
-
-def _text(example: Any) -> Any:
-    """What makes two examples the same, whatever their labels."""
-    for name in ("words", "text"):
-        if hasattr(example, name):
-            return getattr(example, name), getattr(example, "pair", "")
-    return example.question, example.context
+    return Seen(example for path in files for example in model.read(path))
 
 
 def _names(types: Iterable[str]) -> str:

@@ -118,9 +118,7 @@ def _blocks(path: str | os.PathLike[str], fault: Fault) -> Iterator[_Block]:
             continue
         fields = line.split("\t")
         if len(fields) == 1:
-            fault(
-                where, f"neither ID|t|, nor ID|a|, nor columns between tabs: {line.strip()!r:.60}"
-            )
+            fault(where, f"no ID|t|, no ID|a| and no columns between tabs: {line.strip()!r:.60}")
         elif block is None or fields[0].strip() != block.id:
             fault(where, f"of {fields[0]!r:.60}, whose title does not stand before: move it there")
         else:

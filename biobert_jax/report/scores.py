@@ -45,7 +45,7 @@ def panels(run: Run, name: str = "") -> str:
             _table(run, test, of) if test else "",
             _runs(run.scores, of) if run.scores.get("runs") else "",
             _errors(test["errors"], of) if test.get("errors") else "",
-            _confusion(test["confusion"], of) if test.get("confusion") else "",
+            _confusion(run, test["confusion"], of) if test.get("confusion") else "",
             _calibration(calibration, of) if calibration else "",
             _mistakes(test["mistakes"], of) if test.get("mistakes") else "",
         )
@@ -154,8 +154,10 @@ def _errors(errors: Mapping[str, Any], of: str) -> str:
     )
 
 
-def _confusion(confusion: Mapping[str, Any], of: str) -> str:
+def _confusion(run: Run, confusion: Mapping[str, Any], of: str) -> str:
     labels, counts = confusion["labels"], confusion["counts"]
+    if len(labels) < 2:  # there is nothing to be confused with
+        return ""
     body = []
     for label, row in zip(labels, counts, strict=True):
         total = sum(row) or 1
@@ -164,12 +166,13 @@ def _confusion(confusion: Mapping[str, Any], of: str) -> str:
             f'{60 * count / total:.0f}%, transparent)">{count:,}</td>'
             for count in row
         )
-        body.append(f'<tr><th scope="row">{escape(str(label))}</th>{cells}</tr>\n')
+        body.append(f'<tr><th scope="row">{escape(str(label or "entity"))}</th>{cells}</tr>\n')
+    where = "Of entities whose words were found exactly: a" if run.task == "ner" else "A"
     return _section(
         f"Confusion{of}",
-        "A row is what is annotated, a column what was predicted; the colour is the share of the "
-        "row.",
-        _grid(["", *(escape(str(label)) for label in labels)], body),
+        f"{where} row is what is annotated, a column what was predicted; the colour is the share "
+        "of the row.",
+        _grid(["", *(escape(str(label or "entity")) for label in labels)], body),
     )
 
 

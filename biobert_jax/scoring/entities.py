@@ -111,6 +111,26 @@ def error_kinds(
     return kinds
 
 
+def type_confusion(
+    gold: Sequence[Sequence[Span]], predicted: Sequence[Sequence[Span]]
+) -> dict[str, Any]:
+    """Of entities whose offsets are equal, which gold type was predicted as which.
+
+    Returns:
+      {"labels", "counts"}: the types of both sides, sorted, and a row a gold type with the number
+      of each predicted one.
+    """
+    types = sorted({span.type for side in (gold, predicted) for own in side for span in own})
+    place = {name: index for index, name in enumerate(types)}
+    counts = [[0] * len(types) for _ in types]
+    for wanted, found in zip(gold, predicted, strict=True):
+        named = {span[:2]: span.type for span in found}
+        for span in wanted:
+            if span[:2] in named:
+                counts[place[span.type]][place[named[span[:2]]]] += 1
+    return {"labels": types, "counts": counts}
+
+
 def strict_chunks(labels: Sequence[str]) -> list[Span]:
     """Entities that are spelt rightly in IOB2: B, then I of the same type (seqeval's strict mode).
 

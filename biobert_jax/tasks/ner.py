@@ -22,6 +22,7 @@ from biobert_jax.tasks.entities import (
     judged,
     precision_curve,
 )
+from biobert_jax.tasks.files.annotated import chosen_types
 from biobert_jax.tasks.files.examples import Sentence
 from biobert_jax.tasks.files.registry import read_examples
 from biobert_jax.tasks.losses import class_losses
@@ -41,11 +42,11 @@ from biobert_jax.tasks.words import encode_words, pack_sentences
 
 
 def read(path: Path, options: Mapping[str, Any], note: Fault = ignore) -> list[Sentence]:
-    """The sentences of a file; labels without a type get that of `entity_type`."""
-    type_ = options["entity_type"]
+    """The sentences of a file, with labels of `types`; those without one get `entity_type`."""
+    type_, types = options["entity_type"], chosen_types(options["types"])
     return [
         dataclasses.replace(s, labels=tuple(with_type(label, type_) for label in s.labels))
-        for s in read_examples(path, "ner", options["format"], note=note)
+        for s in read_examples(path, "ner", options["format"], note=note, types=types)
     ]
 
 
@@ -132,7 +133,7 @@ def calibrate(
 def score(
     examples: Sequence[Sentence], predictions: Sequence[Tagged], setting: Setting
 ) -> dict[str, Any]:
-    """Entities as conlleval counts them; kinds of errors, calibration, the surest mistakes."""
+    """Entities as conlleval counts them; errors by kind and type, calibration, sure mistakes."""
     gold = [sentence.labels for sentence in examples]
     labels = [tagged.labels for tagged in predictions]
     sides = [
@@ -143,6 +144,7 @@ def score(
     temperature = setting.options.get("temperature", 1.0)
     return conlleval.score(gold, labels).to_dict() | {
         "errors": entities.error_kinds(*sides),
+        "confusion": entities.type_confusion(*sides),
         "calibration": calibration_table(found, gold, temperature),
         "mistakes": mistakes(examples, predictions),
     }
@@ -151,7 +153,7 @@ def score(
 TASK = Task(
     name="ner",
     unit="sentence",
-    keys=("entity_type",),
+    keys=("entity_type", "types"),
     main_score=lambda options: "f1",
     read=read,
     labels=labels,

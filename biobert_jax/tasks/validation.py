@@ -1,5 +1,6 @@
 """What is wrong with a task's data, by file and line, before anything is trained on them."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from biobert_jax.errors import UserError, nearest
 from biobert_jax.formats.faults import Lines
 from biobert_jax.tasks.files.examples import Question, Sentence, TextExample
 from biobert_jax.tasks.files.registry import read_examples
+from biobert_jax.tasks.files.shared import Seen, text_of
 from biobert_jax.units import plural
 
 
@@ -94,28 +96,30 @@ def _duplicates(path: Path, examples: Sequence[Any], found: Findings) -> None:
     texts: dict[Any, Any] = {}
     again = []
     for example in examples:
-        if _text(example) in texts:
+        if text_of(example) in texts:
             again.append(example)
-        texts.setdefault(_text(example), example)
+        texts.setdefault(text_of(example), example)
     if again:
-        differ = sum(_labels(e) != _labels(texts[_text(e)]) for e in again)
+        differ = sum(_labels(e) != _labels(texts[text_of(e)]) for e in again)
         more = f", {differ} of them with other labels" if differ else ""
         where = getattr(again[0], "where", "") or path
         found.warnings.append(f"{where}: stood before ({len(again)} such in {path.name}{more})")
 
 
 def _leaks(files: Mapping[str, Path], splits: Mapping[str, Sequence], found: Findings) -> None:
-    names = list(splits)
-    for place, one in enumerate(names):
-        for other in names[place + 1 :]:
-            texts = {_text(example) for example in splits[one]}
-            shared = [example for example in splits[other] if _text(example) in texts]
-            if shared:
-                where = getattr(shared[0], "where", "") or files[other]
-                found.warnings.append(
-                    f"{where}: is in {files[one].name} too ({len(shared)} such in "
-                    f"{files[other].name})"
-                )
+    for one, other in itertools.combinations(splits, 2):
+        seen, name = Seen(splits[one]), files[other].name
+        if shared := [example for example in splits[other] if seen.has_text(example)]:
+            found.warnings.append(
+                f"{shared[0].where or files[other]}: is in {files[one].name} too ({len(shared)} "
+                f"such in {name})"
+            )
+        if shared := [example for example in splits[other] if seen.has_document(example)]:
+            documents = plural(len(seen.documents(shared)), "document")
+            found.warnings.append(
+                f"{shared[0].where or files[other]}: document {shared[0].document} is in "
+                f"{files[one].name} too ({documents} and {len(shared)} examples such in {name})"
+            )
 
 
 def _first_with(examples: Sequence[Any], label: str) -> str:
@@ -134,12 +138,3 @@ def _is_labelled(example: Any) -> bool:
     if isinstance(example, TextExample):
         return example.labels is not None or example.value is not None
     return bool(example.answers) or example.is_impossible is True
-
-
-def _text(example: Any) -> Any:
-    """What makes two examples the same, whatever their labels."""
-    if isinstance(example, Sentence):
-        return example.words
-    if isinstance(example, TextExample):
-        return example.text, example.pair
-    return example.question, example.context

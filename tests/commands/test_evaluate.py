@@ -36,9 +36,11 @@ class _Model:
 
     labels = ("O", "B-Disease", "I-Disease")
     task = TASK
+    types = ()
 
     def __init__(self, checkpoint, batch_size):
-        self.setting = Setting(self.labels, {"format": "", "entity_type": "entity"}, None, 128)
+        options = {"format": "", "entity_type": "entity", "types": self.types}
+        self.setting = Setting(self.labels, options, None, 128)
 
     def read(self, path, note=ignore):
         return TASK.read(path, self.setting.options, note)
@@ -247,3 +249,52 @@ def test_what_training_saw_is_counted_and_left_out(evaluate, gold, lines, tmp_pa
     assert code == 1 and "nothing is left" in err
     code, _, err = evaluate(*command, "--leave_out_shared")
     assert code == 1 and "give them by --training" in err
+
+
+def test_documents_that_training_saw_are_counted_and_left_out(evaluate, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitted, "FittedModel", _Model)
+    monkeypatch.setattr(_Model, "predict", _found)
+    gold, train = tmp_path / "gold.PubTator", tmp_path / "train.PubTator"
+    documents = [
+        f"{id_}|t|{text}\n{id_}\t0\t{len(word)}\t{word}\tDisease\n"
+        for id_, text, word in (
+            ("1", "Colitis is. It was.", "Colitis"),
+            ("2", "Asthma is.", "Asthma"),
+            ("3", "It was.", "It"),
+        )
+    ]
+    gold.write_text("".join(documents))
+    train.write_text("1|t|Another title.\n1\t0\t7\tAnother\tDisease\n" + documents[2])
+    out = tmp_path / "scores.json"
+    command = ["--checkpoint", "x", "--data", gold, "--json", out, "--training", train]
+    code, _, err = evaluate(*command)
+    assert code == 0
+    # Both of document 1, and 3's, which is one of them word for word.
+    assert "shared with the training files: 3 of 4 sentences, 2 of 3 documents by id\n" in err
+    scores = json.loads(out.read_text())
+    assert (scores["num_shared"], scores["num_shared_documents"]) == (3, 2)
+    assert scores["num_gold"] == 3
+    code, _, err = evaluate(*command, "--leave_out_shared")
+    assert code == 0 and "2 of 3 documents by id: left out" in err
+    assert json.loads(out.read_text())["num_gold"] == 1
+
+
+def test_types_of_the_training_are_those_of_its_corpus_alone(evaluate, tmp_path, monkeypatch):
+    """A tagger of data.types finds them under its own names elsewhere, or by --map."""
+    monkeypatch.setattr(fitted, "FittedModel", _Model)
+    monkeypatch.setattr(_Model, "predict", _found)
+    monkeypatch.setattr(_Model, "types", ["Modifier=Disease"])
+    gold = tmp_path / "gold.tsv"
+    gold.write_text("colitis\tB-Disease\nin\tO\nman\tB-DISO\n")
+    out = tmp_path / "scores.json"
+    command = ["--checkpoint", "x", "--data", gold, "--json", out, "--training", gold]
+    code, _, err = evaluate(*command)
+    assert code == 0 and f"{gold}: 1 DISO mention: left out" in err
+    assert json.loads(out.read_text())["num_gold"] == 1
+    code, _, err = evaluate(*command, "--map", "DISO=Disease")
+    assert code == 0 and json.loads(out.read_text())["num_gold"] == 2
+
+
+def _found(self, examples, progress):
+    """What finds nothing."""
+    return [Tagged(["O"] * len(e.words), []) for e in examples], Encoded(None, {}, {})

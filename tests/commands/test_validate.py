@@ -73,6 +73,37 @@ def test_tagged_files(validate, folder, tmp_path):
     assert len(found["errors"]) == 1
 
 
+def test_annotated_documents(validate, tmp_path):
+    def abstract(id_, title, text, *mentions):
+        whole = f"{title} {text}"
+        rows = [
+            f"{id_}\t{whole.index(m)}\t{whole.index(m) + len(m)}\t{m}\t{type_}\n"
+            for m, type_ in mentions
+        ]
+        return f"{id_}|t|{title}\n{id_}|a|{text}\n{''.join(rows)}\n"
+
+    drug = ("Aspirin", "Drug")
+    train = abstract("1", "Aspirin and more.", "It helps. A lot.", drug, ("Aspirin and", "Drug"))
+    test = abstract("1", "Aspirin, again.", "Nobody knows.", drug)
+    test += abstract("2", "Gout.", "Aspirin helps.", drug, ("Gout", "Disease"))
+    (tmp_path / "train.PubTator").write_text(train)
+    (tmp_path / "test.PubTator").write_text(test + "2\t0\t4\tgouty\tDisease\n")
+    files = ("--train=train.PubTator", "--test=test.PubTator", "--eval=")
+    code, out, err = validate("--task", "ner", "--data", tmp_path, *files)
+    assert code == 1
+    assert [line for line in err if "error" in line] == [
+        f"error: {tmp_path}/test.PubTator:10: mention 'gouty', but the text has 'Gout' at 0 to 4",
+        f"error: {tmp_path}/test.PubTator:5: label 'B-Disease' is in no training file",
+    ]
+    assert [line for line in err if "warning" in line] == [
+        f"warning: {tmp_path}/train.PubTator: mentions that share words with a longer one: left "
+        "out (1 of 2)",
+        f"warning: {tmp_path}/test.PubTator:1: document 1 is in train.PubTator too (1 document and "
+        "2 examples such in test.PubTator)",
+    ]
+    assert "train         3  B-Drug 1, I-Drug 1, O" in out
+
+
 def test_texts(validate, folder):
     train = "one\t1\ntwo\t1\n"
     data = folder(train=train, test="index\tsentence\n0\tone\n")

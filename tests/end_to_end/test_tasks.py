@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 import types
 
@@ -208,6 +209,40 @@ def test_sentences_without_labels_are_predicted_and_notes_are_said_once(
     said = capsys.readouterr().err.splitlines()
     for name in ("train", "devel", "test"):
         assert sum(f"{name}.json: " in line and "yesno" in line for line in said) == 1
+
+
+def test_annotated_documents_train_and_test_a_tagger(pretrained, tmp_path, capsys):
+    def written(name, *documents):
+        lines = []
+        for id_, drug, disease in documents:
+            title, text = f"{drug} in {disease}.", f"We gave {drug}. It eased {disease}."
+            whole = f"{title} {text}"
+            lines += [f"{id_}|t|{title}", f"{id_}|a|{text}"]
+            for word, type_ in ((drug, "Drug"), (disease, "Finding"), (disease[:4], "Part")):
+                for found in re.finditer(word, whole):
+                    lines.append(f"{id_}\t{found.start()}\t{found.end()}\t{word}\t{type_}")
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+
+    written("train.PubTator", ("1", "aspirin", "peptic ulcers"), ("2", "insulin", "low sugar"))
+    written("test.PubTator", ("2", "insulin", "diabetes"), ("3", "aspirin", "colitis"))
+    keys = {"dir": tmp_path, "train": "train.PubTator", "test": "test.PubTator", "eval": ""}
+    keys["types"] = "Drug,Finding=Disease"
+    data = [f"--config.data.{key}={value}" for key, value in keys.items()]
+    assert cli.main(ner_command(pretrained, tmp_path / "run", *data)) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said.count(f"{tmp_path}/train.PubTator: 4 Part mentions: left out") == 1
+    loaded = load_checkpoint(tmp_path / "run")
+    assert loaded.labels == ("O", "B-Disease", "B-Drug", "I-Disease")
+    test = json.loads((tmp_path / "run/scores.json").read_text())["test"]
+    assert test["num_gold"] == 8 and test["confusion"]["labels"] == ["Disease", "Drug"]
+    words = ["evaluate", "--checkpoint", str(tmp_path / "run"), "--leave_out_shared", "--json"]
+    words += [str(tmp_path / "s.json"), "--data", str(tmp_path / "test.PubTator")]
+    assert cli.main(words) == 0
+    # Those of document 2, and "We gave aspirin."
+    assert "4 of 6 sentences, 1 of 2 documents by id: left out" in capsys.readouterr().err
+    assert json.loads((tmp_path / "s.json").read_text())["num_gold"] == 3
+    assert cli.main(ner_command(pretrained, tmp_path / "no", *data, "--config.data.types=A=")) == 1
+    assert "data.types has 'A='" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -80,6 +80,18 @@ def test_everything_is_shown_and_escaped(tmp_path):
     assert "On 3 texts of test.tsv." in page.words
 
 
+def test_types_of_entities_are_confused_where_there_are_several(tmp_path):
+    confusion = {"labels": ["Drug", "Gene"], "counts": [[40, 3], [0, 17]]}
+    content = {"task": "ner", "main_score": "f1", "test": {"f1": 0.5, "confusion": confusion}}
+    words = _Text(panels(read_run(written(tmp_path / "run", content)))).words
+    assert any(word.startswith("Of entities whose words were found exactly") for word in words)
+    first = words.index("Confusion")
+    cells = [word for word in words[first:] if word][2:]
+    assert cells == ["Drug", "Gene", "Drug", "40", "3", "Gene", "0", "17"]
+    content["test"]["confusion"] = {"labels": ["Drug"], "counts": [[40]]}
+    assert "Confusion" not in _Text(panels(read_run(written(tmp_path / "one", content)))).words
+
+
 def test_several_runs_show_mean_and_spread(tmp_path):
     runs = [{"name": f"seed-{i}", "test": {"f1": 0.5 + i / 10, "by_type": {}}} for i in range(3)]
     content = {"task": "ner", "main_score": "f1", "runs": runs}

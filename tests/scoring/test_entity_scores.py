@@ -53,3 +53,26 @@ def test_offsets_are_those_of_the_words_joined():
     words, labels = ("deep", "vein", "clots"), ("B-x", "I-x", "O")
     [span] = entities.spans_of(words, labels)
     assert " ".join(words)[span.start : span.end] == "deep vein"
+
+
+def test_types_are_confused_where_offsets_are_equal():
+    gold = [[Span(0, 5, "a"), Span(6, 9, "b")], [Span(0, 5, "a"), Span(7, 8, "c")]]
+    predicted = [[Span(0, 5, "b"), Span(6, 8, "b")], [Span(0, 5, "a"), Span(7, 8, "c")]]
+    assert entities.type_confusion(gold, predicted) == {
+        "labels": ["a", "b", "c"],
+        "counts": [[1, 1, 0], [0, 0, 0], [0, 0, 1]],
+    }
+    assert entities.type_confusion([[]], [[]]) == {"labels": [], "counts": []}
+
+
+@given(st.data())
+def test_confused_types_are_the_errors_of_type(data):
+    labels = st.lists(st.lists(st.sampled_from(IOB2_LABELS), min_size=3, max_size=3), min_size=1)
+    gold = data.draw(labels)
+    predicted = [data.draw(st.permutations(own)) for own in gold]
+    sides = [[entities.spans_of("xyz", own) for own in side] for side in (gold, predicted)]
+    counts = entities.type_confusion(*sides)["counts"]
+    kinds = entities.error_kinds(*sides)
+    right = sum(row[place] for place, row in enumerate(counts))
+    assert right == kinds["correct"]
+    assert sum(map(sum, counts)) - right == kinds["type"]

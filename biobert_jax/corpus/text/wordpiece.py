@@ -138,6 +138,19 @@ class WordPiece:
             yield from _split_punctuation(characters, places)
 
 
+def basic_words(text: str) -> list[tuple[int, int]]:
+    """The words of a text where case is kept, as spans of code points, whatever the vocabulary.
+
+    Runs between white space, every punctuation mark and every CJK character by itself; what
+    upstream cleans away is in none, unless it stands inside of one.
+    """
+    return [
+        span
+        for characters, places in _words(text, split_cjk=True)
+        for _, span in _split_punctuation(characters, places)
+    ]
+
+
 class _CharacterTable(dict):
     """What `str.translate` makes of each code point, found out when the first one comes."""
 

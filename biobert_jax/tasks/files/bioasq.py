@@ -28,7 +28,10 @@ KINDS = ("factoid", "list")
 
 
 class Asked(NamedTuple):
-    """A question: its answer is `synonyms`, one tuple a thing asked for; "yes" or "no"; or None."""
+    """A question: its answer is `synonyms`, one tuple a thing asked for; "yes" or "no"; or None.
+
+    `document` is its id where that is the file's own.
+    """
 
     where: str
     id: str
@@ -36,6 +39,7 @@ class Asked(NamedTuple):
     body: str
     passages: tuple[str, ...]
     answer: tuple[tuple[str, ...], ...] | str | None
+    document: str = ""
 
 
 def read_bioasq(
@@ -81,7 +85,7 @@ def read_bioasq(
                     group=asked.id,
                     kind=asked.kind,
                     synonyms=synonyms,
-                    document=asked.id,
+                    document=asked.document,
                     where=asked.where,
                 )
             )
@@ -106,7 +110,7 @@ def read_bioasq_yes_no(
             passage,
             labels=(asked.answer,) if isinstance(asked.answer, str) else None,
             group=asked.id,
-            document=asked.id,
+            document=asked.document,
             where=asked.where,
         )
         for asked in _of_kinds(("yesno",), path, abstracts, fault, note)
@@ -280,6 +284,7 @@ def _asked(values: Any, path: str | os.PathLike[str], where: str) -> Asked:
         values["body"],
         passages,
         None if kind == "summary" else answer,
+        document=id_,
     )
 
 

@@ -1,13 +1,15 @@
 """Formats of fine-tuning data by name, and which one a file has."""
 
-import gzip
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from biobert_jax.corpus.readers.compressed import open_bytes
+from biobert_jax.corpus.readers.sniff import sniff
 from biobert_jax.errors import UserError, nearest
 from biobert_jax.formats.faults import Fault, ignore, refuse
+from biobert_jax.tasks.files.annotated import of_types, read_annotated
 from biobert_jax.tasks.files.bioasq import read_abstracts, read_bioasq, read_bioasq_yes_no
 from biobert_jax.tasks.files.conll import read_sentences
 from biobert_jax.tasks.files.examples import Sentence
@@ -45,12 +47,20 @@ def _with_abstracts(reader: Callable[..., list[Any]]) -> Callable[..., list[Any]
     return read
 
 
-def _read_conll(path: str | os.PathLike[str], **said: Fault) -> list[Sentence]:
-    return read_sentences(path, unlabelled=True, **said)
+def _read_conll(
+    path: str | os.PathLike[str],
+    *,
+    types: Mapping[str, str] | None = None,
+    fault: Fault,
+    note: Fault,
+) -> list[Sentence]:
+    sentences = read_sentences(path, unlabelled=True, fault=fault, note=note)
+    return sentences if types is None else of_types(sentences, types, path, note)
 
 
 FORMATS = {
     "conll": Format({"ner": _read_conll}, (".tsv", ".conll", ".txt", ".iob", ".bio")),
+    "pubtator": Format({"ner": read_annotated}, (".pubtator",)),
     "tsv": Format({"classification": read_tsv}, (".tsv", ".txt")),
     "jsonl": Format({"classification": read_jsonl, "qa": read_question_lines}, (".jsonl", ".txt")),
     "squad": Format({"qa": read_squad, "classification": read_yes_no}, (".json",)),
@@ -72,12 +82,14 @@ def read_examples(
     *,
     fault: Fault = refuse,
     note: Fault = ignore,
+    **options: Any,
 ) -> list[Any]:
     """The examples of a file, read as `format`, or as its name and first bytes say.
 
     Args:
       path: a file, or a split of a set that tensorflow-datasets has prepared (`prepared.py`).
       fault, note: told what cannot be used, and what was mended or passed over.
+      options: what the task's readers take beside: `types` of ner's.
 
     Raises:
       UserError: no such format; one that the task has no reader of; what the reader refuses.
@@ -85,14 +97,15 @@ def read_examples(
     if is_prepared(path):
         if format:
             raise UserError(f"data.format is {format!r}, but {path} is prepared: leave it out")
-        return read_prepared(path, task, note)
+        examples, types = read_prepared(path, task, note), options.get("types")
+        return of_types(examples, types, path, note) if types else examples
     known = [name for name, form in FORMATS.items() if task in form.readers]
     if format and format not in known:
         near = nearest(format, known)
         hint = f"did you mean {near!r}? " if near else ""
         raise UserError(f"data.format is {format!r}: {hint}of {task}: {', '.join(known)}")
     reader = FORMATS[format or format_of(Path(path), known)].readers[task]
-    return reader(path, fault=fault, note=note)
+    return reader(path, fault=fault, note=note, **options)
 
 
 def format_of(path: Path, known: list[str]) -> str:
@@ -101,6 +114,10 @@ def format_of(path: Path, known: list[str]) -> str:
         return known[0]
     name = path.name.lower().removesuffix(".gz")
     fitting = [form for form in known if name.endswith(FORMATS[form].suffixes)]
+    if "pubtator" in known:
+        # A tagged file may have any name; so may PubTator's.
+        is_pubtator = "pubtator" in fitting or sniff(_first_bytes(path)) == "pubtator"
+        return "pubtator" if is_pubtator else "conll"
     if len(fitting) == 1:
         return fitting[0]
     start = _first_bytes(path)
@@ -122,7 +139,7 @@ def format_of(path: Path, known: list[str]) -> str:
 
 def _first_bytes(path: Path) -> bytes:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+        with open_bytes(path) as file:
             return file.read(4096)
-    except OSError:
+    except UserError:
         return b""  # the reader says what is wrong

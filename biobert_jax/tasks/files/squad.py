@@ -185,7 +185,7 @@ def _questions(path: str | os.PathLike[str], fault: Fault) -> Iterator[_Asked]:
         if not isinstance(paragraphs, list):
             fault(place, 'no list "paragraphs": mend the file')
             continue
-        title = str(article.get("title") or number)
+        title = str(article.get("title") or "")
         for index, paragraph in enumerate(paragraphs):
             here = f"{place}.paragraphs[{index}]"
             if not isinstance(paragraph, dict) or not isinstance(paragraph.get("qas"), list):

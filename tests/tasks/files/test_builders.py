@@ -14,6 +14,7 @@ from biobert_jax.config import FinetuneConfig, FinetuneDataConfig
 from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
+from biobert_jax.formats.faults import Lines
 from biobert_jax.tasks.files.checksums import SHA256
 from biobert_jax.tasks.files.examples import Question, Span, TextExample
 from biobert_jax.tasks.files.prepared import is_empty, is_prepared
@@ -128,6 +129,19 @@ def test_sentences_come_back_as_their_file_has_them(prepare, tmp_path, capsys):
     assert second.where == "tfds:biobert_ner/ncbi_disease: train.tsv:5"
     [bare, _] = read_examples("tfds:biobert_ner/ncbi_disease/test", "ner")
     assert (bare.words, bare.labels) == (("only", "words"), ())
+
+
+def test_annotated_documents_come_back_with_their_ids(prepare, tmp_path):
+    text = "7|t|TNF in man.\n7\t0\t3\tTNF\tGene\n7\t7\t10\tman\tSpecies\n"
+    folder = written(tmp_path / "files", train_PubTator=text)
+    prepare("biobert_ner", folder, own(train="train.PubTator"))
+    path = "tfds:biobert_ner/own/train"
+    [found] = read_examples(path, "ner")
+    assert (found.document, found.labels) == ("7", ("B-Gene", "O", "B-Species", "O"))
+    notes = Lines()
+    [found] = read_examples(path, "ner", note=notes.of(path), types={"Gene": "Protein"})
+    assert found.labels == ("B-Protein", "O", "O", "O")
+    assert notes.shown() == [f"{path}: 1 Species mention: left out"]
 
 
 def test_texts_come_back_with_all_that_they_may_have(prepare, tmp_path):
