@@ -28,7 +28,11 @@ from biobert_jax.errors import UsageError, UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument("--checkpoint", metavar="CHECKPOINT", help="a fine-tuned one, of any task")
-    parser.add_argument("--data", metavar="FILE", help="what to score it on, in its form")
+    parser.add_argument(
+        "--data",
+        metavar="FILE",
+        help="what to score it on, in its form; or tfds:BUILDER/SET/SPLIT of a prepared set",
+    )
     parser.add_argument(
         "--predictions", metavar="FILE", help="with --task; or alone: word, gold, predicted label"
     )

@@ -15,6 +15,7 @@ from biobert_jax.errors import UserError
 from biobert_jax.formats.faults import Lines
 from biobert_jax.json_fields import read_optional_object
 from biobert_jax.scoring import conlleval
+from biobert_jax.tasks.files.prepared import is_prepared, is_there
 from biobert_jax.tasks.files.shared import Seen
 from biobert_jax.units import plural
 
@@ -22,7 +23,7 @@ from biobert_jax.units import plural
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Predicts, prints the scores, and returns them; {} without labels."""
     data = Path(args.data)
-    if not data.is_file():
+    if not is_prepared(data) and not data.is_file():
         raise UserError(f"--data {data}: no such file")
     from biobert_jax.tasks.fitted import FittedModel
 
@@ -155,13 +156,13 @@ def _training(args: argparse.Namespace, model: Any) -> Seen:
         data = config.get("data")
         if isinstance(data, dict) and isinstance(data.get("train"), list):
             files = [Path(str(data.get("dir", ""))) / str(name) for name in data["train"]]
-            files = files if all(path.is_file() for path in files) else []
+            files = files if all(map(is_there, files)) else []
     if not files and not args.leave_out_shared:
         _say("what test and training share is not counted: give the training files by --training")
     if not files and args.leave_out_shared:
         raise UserError("--leave_out_shared needs the training files: give them by --training")
     for path in files:
-        if not path.is_file():
+        if not is_prepared(path) and not path.is_file():
             raise UserError(f"--training {path}: no such file")
     return Seen(example for path in files for example in model.read(path))
 

@@ -28,6 +28,7 @@ import tensorflow_datasets as tfds
 
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
+from biobert_jax.tasks.files.annotated import chosen_types
 from biobert_jax.tasks.files.bioasq import of_kind
 from biobert_jax.tasks.files.checksums import SHA256
 from biobert_jax.tasks.files.examples import Span
@@ -61,12 +62,15 @@ class FilesConfig(tfds.core.BuilderConfig):
       folders: what the folder may be called in `manual_dir`, beside the set's name.
       kind: of questions, those to take; "": all.
       format: of the files, as `data.format`; "": by their names and content.
+      types: of entities, those to take, as `data.types`. Where mentions of several types share
+        words, as in PubTator, that is not the same as to take them from the prepared labels.
     """
 
     files: Mapping[str, str | Sequence[str]] = dataclasses.field(default_factory=dict)
     folders: Sequence[str] = ()
     kind: str = ""
     format: str = ""
+    types: Sequence[str] = ()
 
 
 class _FilesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -150,7 +154,8 @@ class _FilesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             notes.append((where.removeprefix(f"{path.parent}/"), what))
 
         config = self.builder_config
-        examples = read_examples(path, self.TASK, config.format, note=note)
+        options = {"types": chosen_types(config.types)} if config.types else {}
+        examples = read_examples(path, self.TASK, config.format, note=note, **options)
         if config.kind:
             examples = of_kind(config.kind, examples, path, note)
         if not examples:

@@ -88,6 +88,17 @@ def read_prepared(path: str | os.PathLike[str], task: str, note: Fault = ignore)
     return [dataclasses.replace(x, where=f"{split.set}: {x.where}") for x in examples]
 
 
+def is_there(path: str | os.PathLike[str]) -> bool:
+    """Whether there is such a file, or such a split of a prepared set."""
+    if not is_prepared(path):
+        return Path(path).is_file()
+    try:
+        find_split(path)
+    except UserError:
+        return False
+    return True
+
+
 def is_empty(path: str | os.PathLike[str]) -> bool:
     """Whether there is a file without a byte, or a split that was made from one.
 

@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from biobert_jax import cli
 from biobert_jax.config import FinetuneConfig, FinetuneDataConfig
 from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
 from biobert_jax.formats.faults import Lines
+from biobert_jax.tasks import fitted
+from biobert_jax.tasks.files.annotated import chosen_types
 from biobert_jax.tasks.files.checksums import SHA256
 from biobert_jax.tasks.files.examples import Question, Span, TextExample
 from biobert_jax.tasks.files.prepared import is_empty, is_prepared
@@ -22,6 +25,7 @@ from biobert_jax.tasks.files.registry import read_examples
 from biobert_jax.tasks.files.releases import RELEASES
 from biobert_jax.tasks.finetune import _sha256, read_data
 from biobert_jax.tasks.task import Setting, task_of
+from tests.commands.test_evaluate import _Model
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLES = ROOT / "biobert_jax/quickstart/samples"
@@ -96,10 +100,10 @@ def prepare(tfds, tmp_path, monkeypatch):
     return prepare
 
 
-def own(**files):
+def own(types=(), **files):
     from biobert_jax.tasks.files.builders import FilesConfig
 
-    return FilesConfig("own", files=files)
+    return FilesConfig("own", files=files, types=types)
 
 
 def written(folder, **contents):
@@ -142,6 +146,46 @@ def test_annotated_documents_come_back_with_their_ids(prepare, tmp_path):
     [found] = read_examples(path, "ner", note=notes.of(path), types={"Gene": "Protein"})
     assert found.labels == ("B-Protein", "O", "O", "O")
     assert notes.shown() == [f"{path}: 1 Species mention: left out"]
+
+
+def test_types_of_documents_are_chosen_before_or_after(prepare, tmp_path):
+    lines = ["7|t|TP53 and its lung cancer.", "7|a|", "7\t0\t4\tTP53\tGene\t1"]
+    lines += ["7\t13\t24\tlung cancer\tDisease\t2", ""]
+    folder = written(tmp_path / "files", train_pubtator="\n".join(lines) + "\n")
+    path = "tfds:biobert_ner/own/train"
+    prepare("biobert_ner", folder, own(train="train.pubtator"))
+    [sentence] = read_examples(path, "ner")
+    assert [sentence] == read_examples(folder / "train.pubtator", "ner")
+    assert sentence.document == "7" and {"B-Gene", "I-Disease"} < set(sentence.labels)
+    genes = {"types": chosen_types(["Gene=G"])}
+    expected = read_examples(folder / "train.pubtator", "ner", **genes)
+    assert read_examples(path, "ner", **genes) == expected
+    shutil.rmtree(tmp_path / "tfds")
+    prepare("biobert_ner", folder, own(types=["Gene=G"], train="train.pubtator"))
+    assert read_examples(path, "ner") == expected
+    assert set(expected[0].labels) == {"O", "B-G"}
+
+
+def test_a_checkpoint_is_scored_on_a_prepared_set(prepare, tmp_path, monkeypatch, capsys):
+    folder = written(tmp_path / "files", test_tsv="deep vein\tB\nthrombosis\tI\nof\tO\nlegs\tB\n")
+    prepare("biobert_ner", folder, own(train="test.tsv"))
+    capsys.readouterr()
+    monkeypatch.setattr(fitted, "FittedModel", _Model)
+    # A run's own set counts for what it was trained on.
+    workdir = written(
+        tmp_path / "run", config_json={"data": {"dir": "tfds:biobert_ner/own", "train": ["train"]}}
+    )
+    command = ["evaluate", "--checkpoint", str(workdir), "--data"]
+    assert cli.main([*command, "tfds:biobert_ner/own/train"]) == 0
+    said = capsys.readouterr()
+    assert "shared with the training files: 1 of 1 sentence" in said.err
+    assert cli.main([*command, str(folder / "test.tsv")]) == 0
+    assert capsys.readouterr().out == said.out and "FB1" in said.out
+    assert cli.main([*command, "tfds:biobert_ner/own/trian"]) == 1
+    assert "no split 'trian': did you mean 'train'?" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "tfds")
+    assert cli.main([*command, str(folder / "test.tsv")]) == 0
+    assert "give the training files by --training" in capsys.readouterr().err
 
 
 def test_texts_come_back_with_all_that_they_may_have(prepare, tmp_path):
