@@ -17,7 +17,6 @@ from biobert_jax.json_fields import read_optional_object
 from biobert_jax.scoring import conlleval
 from biobert_jax.tasks.files.prepared import is_prepared, is_there
 from biobert_jax.tasks.files.shared import Seen
-from biobert_jax.units import plural
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -39,16 +38,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise UserError(f"--data {data}: no {model.task.unit} in it")
     shared = {}
     if seen := _training(args, model):
-        kept = [example for example in examples if not seen.has(example)]
-        shared = {"num_shared": len(examples) - len(kept)}
-        counted = f"{shared['num_shared']:,} of {plural(len(examples), model.task.unit)}"
-        if documents := {example.document for example in examples} - {""}:
+        count, words = seen.count(examples, model.task.unit)
+        shared = {"num_shared": count}
+        if any(example.document for example in examples):
             shared["num_shared_documents"] = len(seen.documents(examples))
-            own = plural(len(documents), "document")
-            counted += f", {shared['num_shared_documents']:,} of {own} by id"
-        done = ": left out" if args.leave_out_shared else ""
-        _say(f"shared with the training files: {counted}{done}")
-        examples = kept if args.leave_out_shared else examples
+        _say(f"{words}{': left out' if args.leave_out_shared else ''}")
+        if args.leave_out_shared:
+            examples = [example for example in examples if not seen.has(example)]
         if not examples:
             raise UserError(f"--data {data}: nothing is left")
     with StageProgress(brief=True) as progress:

@@ -23,6 +23,7 @@ from biobert_jax.files import try_to_write, write_text_atomically
 from biobert_jax.formats.faults import Lines
 from biobert_jax.model.kernel_checks import check_kernels
 from biobert_jax.tasks.files.prepared import is_empty
+from biobert_jax.tasks.files.shared import Seen
 from biobert_jax.tasks.forward import model_of, outputs_of, run_rows, task_inputs, task_losses
 from biobert_jax.tasks.model_card import Training, model_card
 from biobert_jax.tasks.rows import Encoded
@@ -268,6 +269,11 @@ def read_data(task: Task, config: FinetuneConfig) -> TaskData:
     checked = {str(_data_file(config, name)): found for name, found in named.items() if found}
     for line in task.check({where: train, **checked}, labels):
         _say(line)
+    seen = Seen(train)
+    for name, found in checked.items():
+        count, words = seen.count(found, task.unit)
+        if count:
+            _say(f"{name}: {words}")
     return TaskData(train, held_out, test, labels, task.fit_options(train, options, labels))
 
 

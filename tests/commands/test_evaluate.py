@@ -289,7 +289,7 @@ def test_types_of_the_training_are_those_of_its_corpus_alone(evaluate, tmp_path,
     out = tmp_path / "scores.json"
     command = ["--checkpoint", "x", "--data", gold, "--json", out, "--training", gold]
     code, _, err = evaluate(*command)
-    assert code == 0 and f"{gold}: 1 DISO mention: left out" in err
+    assert code == 0 and f"{gold}: 1 DISO mention: left out by data.types" in err
     assert json.loads(out.read_text())["num_gold"] == 1
     code, _, err = evaluate(*command, "--map", "DISO=Disease")
     assert code == 0 and json.loads(out.read_text())["num_gold"] == 2

@@ -230,7 +230,9 @@ def test_annotated_documents_train_and_test_a_tagger(pretrained, tmp_path, capsy
     data = [f"--config.data.{key}={value}" for key, value in keys.items()]
     assert cli.main(ner_command(pretrained, tmp_path / "run", *data)) == 0
     said = capsys.readouterr().err.splitlines()
-    assert said.count(f"{tmp_path}/train.PubTator: 4 Part mentions: left out") == 1
+    assert said.count(f"{tmp_path}/train.PubTator: 4 Part mentions: left out by data.types") == 1
+    shared = "shared with the training files: 4 of 6 sentences, 1 of 2 documents by id"
+    assert said.count(f"{tmp_path}/test.PubTator: {shared}") == 1
     loaded = load_checkpoint(tmp_path / "run")
     assert loaded.labels == ("O", "B-Disease", "B-Drug", "I-Disease")
     test = json.loads((tmp_path / "run/scores.json").read_text())["test"]
@@ -239,7 +241,7 @@ def test_annotated_documents_train_and_test_a_tagger(pretrained, tmp_path, capsy
     words += [str(tmp_path / "s.json"), "--data", str(tmp_path / "test.PubTator")]
     assert cli.main(words) == 0
     # Those of document 2, and "We gave aspirin."
-    assert "4 of 6 sentences, 1 of 2 documents by id: left out" in capsys.readouterr().err
+    assert f"{shared}: left out" in capsys.readouterr().err
     assert json.loads((tmp_path / "s.json").read_text())["num_gold"] == 3
     assert cli.main(ner_command(pretrained, tmp_path / "no", *data, "--config.data.types=A=")) == 1
     assert "data.types has 'A='" in capsys.readouterr().err

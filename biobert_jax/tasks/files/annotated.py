@@ -73,7 +73,7 @@ def sentences_of(
                 words_ = tuple(words[start:end])
                 sentences.append(Sentence(words_, own, document.id, document.where))
     if others:
-        note(f"{path}", left_out(others.elements(), "mention"))
+        note(f"{path}", f"{left_out(others.elements(), 'mention')} by data.types")
     total = sum(len(document.annotations) for document in documents)
     for kind, said in _SAID.items():
         if counts[kind]:
@@ -147,7 +147,7 @@ def of_types(
     )
     names = {**dict.fromkeys(others, ""), **types}
     if others:
-        note(f"{path}", left_out(others.elements(), "mention"))
+        note(f"{path}", f"{left_out(others.elements(), 'mention')} by data.types")
     return [
         replace(sentence, labels=tuple(renamed(label, names) for label in sentence.labels))
         for sentence in sentences

@@ -1,9 +1,10 @@
 """What the examples of two files have in common: texts, and documents by their ids."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from biobert_jax.tasks.files.examples import Question, Sentence
+from biobert_jax.units import plural
 
 
 class Seen:
@@ -35,6 +36,19 @@ class Seen:
     def documents(self, examples: Iterable[Any]) -> set[str]:
         """The ids of the documents that examples share with these."""
         return {example.document for example in examples if self.has_document(example)}
+
+    def count(self, examples: Sequence[Any], unit: str) -> tuple[int, str]:
+        """How many of a file's examples are shared, and that in words.
+
+        Args:
+          unit: what an example is called.
+        """
+        shared = sum(map(self.has, examples))
+        words = f"shared with the training files: {shared:,} of {plural(len(examples), unit)}"
+        if documents := {example.document for example in examples} - {""}:
+            own = plural(len(documents), "document")
+            words += f", {len(self.documents(examples)):,} of {own} by id"
+        return shared, words
 
 
 def text_of(example: Any) -> Any:

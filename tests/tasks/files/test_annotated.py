@@ -115,7 +115,7 @@ def test_types_are_chosen_and_renamed():
     own += [mention(text, "Drug", "aspirin"), mention(text, "Disease", "ulcers")]
     found, notes = labels(document(text, *own), types=chosen_types(["Gene", "Drug=Chemical"]))
     assert found == [("TNF", "B-Gene"), ("aspirin", "B-Chemical")]
-    assert notes == ["1 Disease, 1 Family mentions: left out"]
+    assert notes == ["1 Disease, 1 Family mentions: left out by data.types"]
     assert chosen_types([]) is None
     # What is called so already is taken, too: a tagger's own types in another corpus.
     assert chosen_types(["A=B"]) == {"A": "B", "B": "B"}
@@ -129,7 +129,7 @@ def test_tagged_files_have_their_types_chosen_too(tmp_path):
     types = chosen_types(["Gene=Protein"])
     [found] = read_examples(path, "ner", note=notes.of(path), types=types)
     assert found.labels == ("B-Protein", "O", "O", "I")
-    assert notes.shown() == [f"{path}: 1 Species mention: left out"]
+    assert notes.shown() == [f"{path}: 1 Species mention: left out by data.types"]
 
 
 def test_a_file_without_a_mention_has_no_labels():

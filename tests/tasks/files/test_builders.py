@@ -145,7 +145,7 @@ def test_annotated_documents_come_back_with_their_ids(prepare, tmp_path):
     notes = Lines()
     [found] = read_examples(path, "ner", note=notes.of(path), types={"Gene": "Protein"})
     assert found.labels == ("B-Protein", "O", "O", "O")
-    assert notes.shown() == [f"{path}: 1 Species mention: left out"]
+    assert notes.shown() == [f"{path}: 1 Species mention: left out by data.types"]
 
 
 def test_types_of_documents_are_chosen_before_or_after(prepare, tmp_path):
