@@ -174,13 +174,15 @@ class OptimizerConfig:
     b2: float = 0.999  # decay of the mean of squared gradients
     eps: float = 1e-6  # added to the root of the latter
     clip_norm: float = 1.0  # of the global gradient; 0: no clipping
+    frozen: tuple[str, ...] = ()  # patterns of parameters that stay as they are: bert/embeddings
+    frozen_layers: int = 0  # the embeddings and so many layers above them stay as they are
 
     def __post_init__(self):
         _one_of("optimizer.name", self.name, ("bert_adamw", "adamw", "lamb", "muon"))
         _one_of("optimizer.schedule", self.schedule, ("polynomial", "cosine", "wsd", "constant"))
         if self.learning_rate <= 0:
             raise UserError(f"optimizer.learning_rate is {self.learning_rate}: it must be above 0")
-        amounts = ("clip_norm", "weight_decay", "warmup_steps", "power", "eps")
+        amounts = ("clip_norm", "weight_decay", "warmup_steps", "power", "eps", "frozen_layers")
         _not_negative("optimizer", self, amounts)
         for name in ("b1", "b2"):
             if not 0 <= getattr(self, name) < 1:
@@ -349,6 +351,8 @@ class FinetuneTrainConfig:
     accumulation_steps: int = 1  # micro-batches that a batch is dealt into
     gradient_dtype: str = "float32"  # in which gradients are summed over the devices
     eval_every: int = 0  # 0: once an epoch where data.eval is set
+    best_by: str = ""  # a score of data.eval whose best step is the result; "": the last step is
+    patience: int = 0  # evaluations without a better train.best_by that end the run; 0: none do
     checkpoint_every: int = 1000  # steps between checkpoints; the end is always saved
     keep_checkpoints: int = 1  # the newest; older ones are deleted
     permanent_every: int = 0  # steps between checkpoints that are never deleted; 0: none
@@ -360,13 +364,21 @@ class FinetuneTrainConfig:
     def __post_init__(self):
         for name in ("accumulation_steps", "max_nonfinite_steps"):
             _positive(f"train.{name}", getattr(self, name))
-        _not_negative("train", self, ("num_epochs", "num_steps", "eval_every", *_STEPS, *_MINUTES))
+        counts = ("num_epochs", "num_steps", "eval_every", "patience")
+        _not_negative("train", self, (*counts, *_STEPS, *_MINUTES))
+        if self.patience and not self.best_by:
+            raise UserError(
+                f"train.patience is {self.patience}: set train.best_by to the score it waits for"
+            )
         _one_of("train.gradient_dtype", self.gradient_dtype, GRADIENT_DTYPES)
 
 
 @dataclass(frozen=True)
 class GridConfig:
-    """What `finetune --grid` varies, numbers separated by commas; (): not varied."""
+    """What `finetune --grid` and `--search` vary, numbers separated by commas; (): not varied.
+
+    A search takes rates between the lowest and the highest.
+    """
 
     learning_rate: tuple[str, ...] = ()  # of optimizer.learning_rate
     batch_size: tuple[str, ...] = ()  # of data.batch_size
@@ -396,6 +408,18 @@ class FinetuneConfig:
         _local("init", self.init)
         _seed(self.seed)
         _gradient_dtype(self.train.gradient_dtype, self.model.dtype)
+        if self.train.best_by and self.retrain:
+            raise UserError(
+                "train.best_by chooses by data.eval, which retrain trains on: leave one of them "
+                "out; finetune --grid with grid.num_epochs chooses the length for both"
+            )
+        if self.train.best_by and not self.data.eval:
+            raise UserError("train.best_by: set data.eval to the file that it chooses by")
+        if self.train.best_by and self.data.eval in (self.data.test, *self.data.train):
+            raise UserError(
+                f"train.best_by: data.eval {self.data.eval} is also tested or trained on: choose "
+                "by a file of its own"
+            )
 
 
 def _seed(seed: int) -> None:

@@ -54,7 +54,8 @@ class Checkpoint:
 
 
 def find_checkpoint(path: str | os.PathLike) -> tuple[Path, str]:
-    """The folder that `path` stands for, and its format: a workdir stands for its newest.
+    """The folder that `path` stands for, and its format: a workdir stands for its best, where
+    its run has chosen one, or its newest.
 
     Raises:
       UserError: there is no checkpoint.
@@ -70,9 +71,8 @@ def find_checkpoint(path: str | os.PathLike) -> tuple[Path, str]:
         raise UserError(f"{path}: this is a file: give the folder of the checkpoint")
     if orbax.is_checkpoint(path):
         return path, "orbax"
-    saved = orbax.checkpoints_of(path)
-    if saved:
-        return saved[0], "orbax"
+    if (chosen := orbax.chosen_checkpoint(path)) is not None:
+        return chosen, "orbax"
     if huggingface_files.is_folder(path):
         return path, "hf"
     if (prefix := tf1.find(path)) is not None:

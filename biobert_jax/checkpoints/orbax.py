@@ -69,7 +69,7 @@ class Metadata:
     `vocab` is the vocabulary's file name in the checkpoint's folder, and `tokenizer` what
     `TokenizerOptions` has of its use (the writers fill both in); `data` is a hash of what it was
     trained on, so that a run does not go on with other rows; `retention` is one of the three
-    above.
+    above; `best`: of its run's evaluations until then, this one's was the best.
     """
 
     kind: str
@@ -80,6 +80,7 @@ class Metadata:
     max_seq_length: int = 512
     data: str = ""
     retention: str = NORMAL
+    best: bool = False
     tokenizer: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -194,12 +195,14 @@ class CheckpointWriter:
 
 def superseded(folder: Path, keep: int) -> list[Path]:
     """The checkpoints that may go: all normal ones but the `keep` newest, and temporary ones but
-    the newest checkpoint of all.
+    the newest checkpoint of all. Not the best one.
     """
     steps = sorted(_steps(folder))
     kinds = {step: _retention(folder / str(step)) for step in steps}
-    normal = [step for step in steps if kinds[step] == NORMAL][:-keep]
-    temporary = [step for step in steps[:-1] if kinds[step] == TEMPORARY]
+    best = [step for step in steps if _is_best(folder / str(step))][-1:]
+    others = [step for step in steps if step not in best]
+    normal = [step for step in others if kinds[step] == NORMAL][:-keep]
+    temporary = [step for step in others if kinds[step] == TEMPORARY and step != steps[-1]]
     return [folder / str(step) for step in sorted(normal + temporary)]
 
 
@@ -236,15 +239,17 @@ def write_checkpoint_manifest(path: Path, metadata: Metadata) -> None:
     write_text_atomically(path / NAME, json.dumps(content, indent=2) + "\n")
 
 
-def set_options(path: Path, options: dict[str, Any]) -> None:
-    """Writes a finished checkpoint's `options` anew: what follows from its parameters alone.
+def change_metadata(path: Path, **changes: Any) -> None:
+    """Writes a finished checkpoint's manifest anew, with what its parameters have turned out to
+    be: `options` fitted on their outputs, or the `best`.
 
     Raises:
       UserError: its manifest cannot be read.
     """
     metadata = read_metadata(path)
-    if metadata.options != options:
-        write_checkpoint_manifest(path, dataclasses.replace(metadata, options=options))
+    changed = dataclasses.replace(metadata, **changes)
+    if changed != metadata:
+        write_checkpoint_manifest(path, changed)
 
 
 def remove_checkpoint(path: Path) -> None:
@@ -262,6 +267,12 @@ def checkpoints_of(workdir: str | os.PathLike) -> list[Path]:
     """The finished checkpoints of a workdir, newest first."""
     steps = _steps(Path(workdir).absolute() / FOLDER)
     return [checkpoint_path(workdir, step) for step in sorted(steps, reverse=True)]
+
+
+def chosen_checkpoint(workdir: str | os.PathLike) -> Path | None:
+    """The checkpoint that a workdir stands for: its best where one was chosen, or its newest."""
+    saved = checkpoints_of(workdir)
+    return next((path for path in saved if _is_best(path)), next(iter(saved), None))
 
 
 def checkpoint_path(workdir: str | os.PathLike, step: int) -> Path:
@@ -326,6 +337,17 @@ def read_arrays(folder: Path) -> Any:
     return checkpointer.restore(folder, restore_args=arguments)
 
 
+def restore_params_to(path: Path, params: Any) -> Any:
+    """Restores parameters alone, into the shapes and shardings of an abstract tree.
+
+    Raises:
+      UserError: a file is missing, changed or unknown.
+    """
+    _require_intact(path)
+    with ocp.StandardCheckpointer() as loader:
+        return loader.restore(path.absolute() / "params", params)
+
+
 def restore_state(path: Path, params: Any, optimizer: Any) -> tuple[Any, Any]:
     """Restores a training state into the shapes and shardings of two abstract trees.
 
@@ -378,6 +400,13 @@ def _retention(path: Path) -> str:
         return read_metadata(path).retention
     except UserError:  # damaged: nothing that a save should fail for
         return NORMAL
+
+
+def _is_best(path: Path) -> bool:
+    try:
+        return read_metadata(path).best
+    except UserError:  # as above
+        return False
 
 
 def _parse_manifest(path: Path) -> tuple[Metadata, dict[str, str]]:

@@ -9,8 +9,9 @@
 The experiment's `task` says what is learnt: ner, classification or qa. --config.init takes a
 workdir, one of its checkpoints, or a Hugging Face folder. Labels are read from the data. The same
 command goes on from the newest checkpoint; with another length, under the new schedule, which is
-said and kept in WORKDIR/config_changes.jsonl and the model card. With --folds, --seeds or --grid,
-or config.retrain, each run has a folder of its own below WORKDIR/runs; the same command goes on.
+said and kept in WORKDIR/config_changes.jsonl and the model card. With --folds, --seeds, --grid or
+--search, or config.retrain, each run has a folder of its own below WORKDIR/runs; the same command
+goes on.
 """
 
 import argparse
@@ -36,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     several.add_argument(
         "--grid", action="store_true", help="choose among config.grid's settings on data.eval"
     )
+    several.add_argument(
+        "--search",
+        type=int,
+        metavar="N",
+        help="choose among N points between config.grid's bounds on data.eval (optuna)",
+    )
     add_profile_argument(parser)
     add_process_arguments(parser)
 
@@ -48,12 +55,21 @@ def run(args: argparse.Namespace) -> int:
     join_processes(args)
     if args.seeds is not None and args.seeds < 1:
         raise UserError(f"--seeds {args.seeds}: give a number above 0")
-    if args.folds or args.seeds or args.grid or config.retrain:
+    if args.search is not None and args.search < 1:
+        raise UserError(f"--search {args.search}: give a number above 0")
+    if args.search and args.grid:
+        raise UserError("--grid tries all points, --search some: give one of them")
+    if args.folds or args.seeds or args.grid or args.search or config.retrain:
         from biobert_jax.tasks import protocol
 
         folds = protocol.folds_of(config, args.folds) if args.folds else ()
         gathered = protocol.finetune_all(
-            config, args.workdir, folds=folds, seeds=args.seeds or 1, grid=args.grid
+            config,
+            args.workdir,
+            folds=folds,
+            seeds=args.seeds or 1,
+            grid=args.grid,
+            search=args.search or 0,
         )
         print(protocol.table(gathered))
         return 0

@@ -33,7 +33,8 @@ from biobert_jax.training.initial import abstract_state, initial_state
 from biobert_jax.training.instruments import instruments
 from biobert_jax.training.optimizer import make_optimizer
 from biobert_jax.training.schedule import learning_rate
-from biobert_jax.training.sharding import check_batch, device_batch, make_mesh
+from biobert_jax.training.selection import Selection
+from biobert_jax.training.sharding import abstract, check_batch, device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
 from biobert_jax.training.workdir import Saver, changes_of, claim_workdir, resume
 from biobert_jax.units import plural
@@ -123,8 +124,8 @@ def finetune(
         arrays = encoded.arrays(with_targets=False)
         return run_rows(outputs, params, arrays, (config.data.batch_size,), mesh)
 
-    def evaluate(state) -> dict[str, float]:
-        found = found_of(state.params, held_out)
+    def evaluate(params) -> dict[str, float]:
+        found = found_of(params, held_out)
         predictions = task.decode(found, held_out, data.held_out, setting)
         scores = task.score(data.held_out, predictions, setting)
         return {f"eval_{name}": x for name, x in scores.items() if isinstance(x, float)}
@@ -150,6 +151,8 @@ def finetune(
         profile=profile,
         say=_say,
     ) as (writer, watching):
+        save = Saver(writer, metadata, setting.tokenizer)
+        selection = _selection(config, held_out, save, start_step)
         state, evaluation = loop.run(
             state,
             cadence=loop.Cadence.of(
@@ -171,32 +174,45 @@ def finetune(
                 accumulation_steps=config.train.accumulation_steps,
                 gradient_dtype=config.train.gradient_dtype,
             ),
-            evaluate=evaluate if held_out else None,
-            save=Saver(writer, metadata, setting.tokenizer),
+            evaluate=(lambda state: evaluate(state.params)) if held_out else None,
+            save=save,
+            selection=selection,
             **watching,
         )
+
+    # The state that is the result: the last one, or that of the best evaluation.
+    step, params = int(state.step), state.params
+    if selection is not None:
+        _say(f"{selection.summary()}; the last step is {step}")
+    if selection is not None and selection.best_step not in (None, step):
+        step = selection.best_step
+        like = abstract(params, jax.tree.map(lambda x: x.sharding, params))
+        params = orbax.restore_params_to(orbax.checkpoint_path(workdir, step), like)
+        evaluation = evaluate(params)
 
     # Fitted on held-out examples with the parameters as they are now, and kept with them.
     if kept_options:
         setting = dataclasses.replace(setting, options={**setting.options, **kept_options})
         fitted = {}
     else:
-        setting, fitted = calibrated(task, config, setting, held_out, data, found_of, state.params)
+        setting, fitted = calibrated(task, config, setting, held_out, data, found_of, params)
     if distributed.is_first() and (fitted or kept_options):
-        newest = orbax.checkpoint_path(workdir, num_steps)
-        orbax.set_options(newest, dict(setting.options))
+        path = orbax.checkpoint_path(workdir, step)
+        orbax.change_metadata(path, options=dict(setting.options))
 
     # The result: the test file's scores, predictions and a model card.
     predictions = []
     if data.test:
         test = task.encode(data.test, setting, None)
         _tell_notes([config.data.test], test)
-        found = found_of(state.params, test)
+        found = found_of(params, test)
         predictions = task.decode(found, test, data.test, setting)
-    training = Training(len(data.train), task.unit, len(train.rows), num_steps)
+    training = Training(len(data.train), task.unit, len(train.rows), step)
     content = _scores(task, config, data.test, predictions, setting)
     if evaluation:
         content["eval"] = {name.removeprefix("eval_"): x for name, x in evaluation.items()}
+    if selection is not None and selection.best_step is not None:
+        content["best"] = {"by": config.train.best_by, "step": step, "value": selection.best_value}
     if fitted:
         content["calibration"] = {"fitted_on": config.data.eval, **fitted}
     if distributed.is_first():
@@ -204,6 +220,20 @@ def finetune(
             workdir, task, config, checkpoint, training, data.test, predictions, setting, content
         )
     return content
+
+
+def _selection(
+    config: FinetuneConfig, held_out: Encoded | None, save: Saver, start_step: int
+) -> Selection | None:
+    """What chooses the best evaluation, with those of the run that goes on."""
+    if not config.train.best_by:
+        return None
+    if held_out is None:
+        raise UserError(
+            f"train.best_by: {_data_file(config, config.data.eval)} has nothing to choose by"
+        )
+    name = f"eval_{config.train.best_by}"
+    return Selection(name, config.train.patience, save.evaluations(start_step))
 
 
 def calibrated(

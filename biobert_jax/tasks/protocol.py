@@ -6,36 +6,30 @@ before the settings are chosen.
 """
 
 import dataclasses
+import functools
 import itertools
 import json
-import math
 import os
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from biobert_jax.checkpoints.load import load_checkpoint
-from biobert_jax.config import FinetuneConfig, GridConfig
-from biobert_jax.config_parsing import apply_overrides, resolve
+from biobert_jax.config import FinetuneConfig
+from biobert_jax.config_parsing import resolve
 from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically
 from biobert_jax.json_fields import read_optional_object
+from biobert_jax.tasks import tuning
 from biobert_jax.tasks.finetune import MODEL_CARD, SCORES, config_sha256, finetune
 from biobert_jax.tasks.task import options_of, task_of
+from biobert_jax.tasks.tuning import Run, changed, plain, untested
 from biobert_jax.training import distributed
 
 # (config, workdir, options kept from an earlier run) to the content of `scores.json`.
 RunOne = Callable[[FinetuneConfig, Path, Mapping[str, Any]], dict[str, Any]]
-
-
-class Run(NamedTuple):
-    """A run of several: the name of its folder, what it differs in, its config."""
-
-    name: str
-    differs: dict[str, Any]
-    config: FinetuneConfig
 
 
 def finetune_all(
@@ -45,19 +39,21 @@ def finetune_all(
     folds: Sequence[str] = (),
     seeds: int = 1,
     grid: bool = False,
+    search: int = 0,
     run_one: RunOne | None = None,
 ) -> dict[str, Any]:
     """Runs what is asked for, and gathers it in `<workdir>/scores.json` and `README.md`.
 
-    With `grid`, every point of `config.grid` is trained with the first seed, and the one with the
-    best main score on `data.eval` is taken. With `config.retrain`, a run is trained on data.train
-    alone, for what is fitted on data.eval, and then anew on both together, as BioBERT's were.
+    With `grid`, every point of `config.grid` is trained with the first seed, with `search`, so many
+    points between its bounds; the one with the best main score on `data.eval` is taken, for each
+    fold its own. With `config.retrain`, a run is trained on data.train alone, for what is fitted on
+    data.eval, and then anew on both together, as BioBERT's were.
 
     Returns:
       The content of `scores.json`: runs, and the mean and standard deviation of each score.
 
     Raises:
-      UserError: as `finetune`; no such folds, or a grid without data.eval.
+      UserError: as `finetune`; no such folds, a fold without a file, or a grid without data.eval.
     """
     run_one = run_one or _run_one
     folder = Path(workdir)
@@ -67,34 +63,29 @@ def finetune_all(
         )
     task = task_of(config.task)
     main = task.main_score(options_of(task, config.data))
-    if (grid or config.retrain) and not config.data.eval:
-        raise UserError("data.eval is not set: it is what --grid chooses by, and retrain adds")
-    chosen: dict[str, Any] = {}
-    if grid:
-        if len(folds) > 1:
-            raise UserError("--grid chooses for one data set: give one of the --folds with it")
-        points = grid_of(_of_fold(config, *folds))
-        found = [_go(run, folder, run_one, {}) for run in points]
-        scores = [content.get("eval", {}).get(main) for content in found]
-        if None in scores:
-            raise UserError(f"{folder / 'runs' / points[0].name}: it has no {main} on data.eval")
-        best = max(
-            range(len(points)), key=lambda i: -math.inf if math.isnan(scores[i]) else scores[i]
+    if (grid or search or config.retrain) and not config.data.eval:
+        raise UserError(
+            "data.eval is not set: it is what --grid and --search choose by, and retrain adds"
         )
-        chosen = points[best].differs
+    _check_files(config, folds)
+    chosen: dict[str, dict[str, Any]] = {}  # by fold
+    for fold in (folds or [""]) if grid or search else ():
+        own = _of_fold(config, fold)
+        run_point = functools.partial(_go, folder=folder, run_one=run_one, kept={})
+        chosen[fold] = tuning.choose(own, main, run_point, search=search, prefix=fold)
     results = []
     for run in runs_of(config, folds, seeds, chosen):
         kept: dict[str, Any] = {}
         if config.retrain and _is_empty(run.config):
             print(f"{run.name}: data.eval has 0 bytes: trained once", file=sys.stderr)
         elif config.retrain:
-            alone = run._replace(name=f"{run.name}-train-alone", config=_untested(run.config))
+            alone = run._replace(name=f"{run.name}-train-alone", config=untested(run.config))
             _go(alone, folder, run_one, {})
             kept = _fitted(folder / "runs" / alone.name)
             run = run._replace(config=_with_held_out(run.config))
         content = _go(run, folder, run_one, kept)
         results.append({"name": run.name, **run.differs, **_numbers_of(content)})
-    gathered = gather(results, config, main, chosen)
+    gathered = gather(results, config, main, chosen.get("", chosen))
     if distributed.is_first():
         write_text_atomically(folder / SCORES, json.dumps(gathered, indent=2) + "\n")
         write_text_atomically(folder / MODEL_CARD, table(gathered))
@@ -122,39 +113,17 @@ def folds_of(config: FinetuneConfig, wanted: str) -> list[str]:
 
 
 def runs_of(
-    config: FinetuneConfig, folds: Sequence[str], seeds: int, chosen: Mapping[str, Any]
+    config: FinetuneConfig, folds: Sequence[str], seeds: int, chosen: Mapping[str, Mapping]
 ) -> list[Run]:
-    """The runs of all folds and seeds, with the chosen settings."""
-    config = _changed(config, chosen)
+    """The runs of all folds and seeds, with the settings chosen for each fold."""
     runs = []
     for fold, number in itertools.product(folds or [""], range(seeds)):
         differs = {**({"fold": fold} if fold else {}), "seed": config.seed + number}
-        own = dataclasses.replace(_of_fold(config, fold), seed=config.seed + number)
+        own = changed(_of_fold(config, fold), chosen.get(fold, {}))
+        own = dataclasses.replace(own, seed=config.seed + number)
         name = "-".join(f"{key}-{value}" for key, value in differs.items())
-        runs.append(Run(name, differs, _plain(own)))
+        runs.append(Run(name, differs, plain(own)))
     return runs
-
-
-def grid_of(config: FinetuneConfig) -> list[Run]:
-    """The runs of `config.grid`, without a test file.
-
-    Raises:
-      UserError: nothing varies.
-    """
-    keys = {
-        "optimizer.learning_rate": config.grid.learning_rate,
-        "data.batch_size": config.grid.batch_size,
-        "train.num_epochs": config.grid.num_epochs,
-    }
-    varied = {key: values for key, values in keys.items() if values}
-    if not varied:
-        raise UserError("--grid: set config.grid.learning_rate, batch_size or num_epochs")
-    points = []
-    for values in itertools.product(*varied.values()):
-        changes = dict(zip(varied, values, strict=True))
-        name = "grid-" + "-".join(f"{k.rpartition('.')[2]}-{v}" for k, v in changes.items())
-        points.append(Run(name, changes, _untested(_plain(_changed(config, changes)))))
-    return points
 
 
 def gather(
@@ -192,12 +161,17 @@ def table(gathered: Mapping[str, Any]) -> str:
         lines.append(f"| {run['name']} | {' | '.join(cells)} |")
     cells = [f"{100 * gathered['mean'][n]:.2f} ± {100 * gathered['sd'][n]:.2f}" for n in names]
     lines.append(f"| mean ± sd | {' | '.join(cells)} |")
-    if gathered.get("chosen"):
-        shown = ", ".join(f"`{key}` {value}" for key, value in gathered["chosen"].items())
-        lines += ["", f"Chosen on the held-out file: {shown}."]
+    for name, settings in _chosen_by_fold(gathered.get("chosen") or {}).items():
+        shown = ", ".join(f"`{key}` {value}" for key, value in settings.items())
+        of = f" of fold {name}" if name else ""
+        lines += ["", f"Chosen on the held-out file{of}: {shown}."]
     if gathered.get("paper"):
         lines += ["", f"Published: {gathered['paper']}."]
     return "\n".join(lines) + "\n"
+
+
+def _chosen_by_fold(chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+    return chosen if all(isinstance(value, dict) for value in chosen.values()) else {"": chosen}
 
 
 def _run_one(config: FinetuneConfig, workdir: Path, kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,25 +191,19 @@ def _go(run: Run, folder: Path, run_one: RunOne, kept: Mapping[str, Any]) -> dic
     return done
 
 
-def _changed(config: FinetuneConfig, changes: Mapping[str, Any]) -> FinetuneConfig:
-    overrides = [f"{key}={value}" for key, value in changes.items()]
-    return resolve(
-        FinetuneConfig, apply_overrides(FinetuneConfig, dataclasses.asdict(config), overrides)
-    )
+def _check_files(config: FinetuneConfig, folds: Sequence[str]) -> None:
+    """Refuses a fold that lacks a file before the first one has run for hours."""
+    names = [*config.data.train, *filter(None, (config.data.eval, config.data.test))]
+    for fold in folds:
+        for name in names:
+            path = Path(config.data.dir) / fold / name
+            if not path.is_file():
+                raise UserError(f"{path}: no such file, as each of the --folds must have")
 
 
 def _of_fold(config: FinetuneConfig, fold: str = "") -> FinetuneConfig:
     there = str(Path(config.data.dir) / fold) if fold else config.data.dir
     return dataclasses.replace(config, data=dataclasses.replace(config.data, dir=there))
-
-
-def _plain(config: FinetuneConfig) -> FinetuneConfig:
-    """Without the keys that only several runs together have."""
-    return dataclasses.replace(config, grid=GridConfig(), retrain=False, paper="")
-
-
-def _untested(config: FinetuneConfig) -> FinetuneConfig:
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, test=""))
 
 
 def _is_empty(config: FinetuneConfig) -> bool:

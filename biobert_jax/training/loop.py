@@ -28,6 +28,7 @@ from biobert_jax.training.metrics import (
     count_tokens,
 )
 from biobert_jax.training.profile import Profiler
+from biobert_jax.training.selection import Selection
 from biobert_jax.training.signals import Signals
 from biobert_jax.training.step import TrainState
 from biobert_jax.training.watchdog import Watchdog
@@ -86,6 +87,7 @@ def run(
     throughput: Throughput | None = None,
     profiler: Profiler | None = None,
     watchdog: Watchdog | None = None,
+    selection: Selection | None = None,
     mask_name: str = "sequence_ids",
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[TrainState, dict[str, float]]:
@@ -98,6 +100,7 @@ def run(
       metrics, progress: active on process 0 alone.
       throughput, profiler, watchdog: None: no FLOPs are known, no trace is taken, nothing is
         watched.
+      selection: chooses the best evaluation, whose state is saved, and may end the run.
       mask_name: the batch's array that is 0 at padding; what counts the tokens.
       clock: seconds; process 0's decides when a temporary checkpoint is due.
 
@@ -142,7 +145,8 @@ def run(
 
     with Signals(progress.say, lost) as signals:
         for step in range(start_step, cadence.num_steps + 1):
-            last = step == cadence.num_steps
+            last = step == cadence.num_steps or (selection is not None and selection.is_over)
+            best = False
             if agreed.failed:
                 save.wait()  # raises, if it was this process's own save
                 raise UserError(
@@ -159,16 +163,21 @@ def run(
                         evaluation = evaluate(state)
                     if is_new:
                         metrics.write(step, evaluation)
+                    if is_new and selection is not None:
+                        best = selection.look(step, evaluation)
+                        last = last or selection.is_over
                     shown = "  ".join(f"{name} {value:.4f}" for name, value in evaluation.items())
                     progress.say(f"step {step}/{cadence.num_steps}  {shown}")
 
-            retention = cadence.retention(step)
+            retention = cadence.retention(step) or (NORMAL if best or last else None)
             if step > start_step and (retention or agreed.stop or agreed.save):
                 look_at_pending()
                 watchdog.pat(f"the save at step {step}", slow=True)
                 with throughput.apart():
-                    save(step, state, retention or TEMPORARY)
+                    save(step, state, retention or TEMPORARY, best=best)
                 saved_at = clock()
+            elif best:
+                save.mark_best(step)
             if agreed.stop or last:
                 save.wait()  # here, where one more signal does no harm
                 watchdog.pat("the end", slow=True)

@@ -15,10 +15,9 @@ from jax import Array
 
 from biobert_jax.config import OptimizerConfig
 from biobert_jax.errors import UserError
+from biobert_jax.training.freezing import EMBEDDINGS, LAYERS, hold_frozen
 from biobert_jax.training.schedule import learning_rate
 
-EMBEDDINGS = ("bert", "embeddings")
-LAYERS = ("bert", "encoder", "layers")
 # Heads' matrices between hidden states. What is not named here, classifiers above all, is Adam's.
 HIDDEN_KERNELS = (("mlm", "transform", "kernel"), ("pooler", "kernel"))
 # Of Jordan et al. 2024 and Liu et al. 2025, who found it to do for all sizes.
@@ -39,7 +38,8 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """Clip by global norm, the rule's direction, decoupled weight decay, schedule: one chain.
 
-    Upstream clips the gradient of each TPU shard before the sum; this clips the global gradient.
+    Upstream clips the gradient of each TPU shard before the sum; this clips the global gradient,
+    that of `config.frozen` parameters left out.
 
     - "bert_adamw": Adam as upstream wrote it. "adamw": with bias correction.
     - "lamb": AdamW's update, scaled to the norm of its matrix (You et al. 2020, algorithm 2).
@@ -60,6 +60,7 @@ def make_optimizer(
       UserError: settings that do not go together.
     """
     return optax.chain(
+        *hold_frozen(config),
         optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity(),
         _direction(config),
         optax.add_decayed_weights(
@@ -68,6 +69,7 @@ def make_optimizer(
         *([scale_by_layer_trust_ratio()] if config.name == "lamb" else []),
         *_rate_factors(config),
         optax.scale_by_learning_rate(learning_rate(config, num_steps)),
+        *hold_frozen(config),
     )
 
 

@@ -59,7 +59,8 @@ def claim_workdir(
     process 0 writes.
 
     Args:
-      say: told in a line where the length, and so the learning rate's schedule, is another.
+      say: told in a line where the length, and so the learning rate's schedule, is another, and
+        where `init` is, which a run that goes on does not look at.
 
     Raises:
       UserError: it holds a run with another config (the keys are named), or one that is beyond
@@ -127,11 +128,16 @@ def _claim(workdir: Path, config: Any, num_steps: int) -> list[str]:
         write_text_atomically(path, to_json(config))
     except OSError as error:
         raise UserError(f"--workdir {workdir}: cannot be written ({error.strerror})") from error
-    lengths = [_was_is(key, changed) for key in _LENGTH if key in changed]
-    if not lengths:
-        return []
-    from_step = f"the schedule changes from step {saved[0].name} on (kept in {CHANGES})"
-    return [f"{'; '.join(lengths)}: {from_step}"]
+    said = []
+    if "init" in changed:
+        said.append(
+            f"{_was_is('init', changed)}: the run goes on from its own step {saved[0].name}; to "
+            "start from the other, choose another --workdir"
+        )
+    if lengths := [_was_is(key, changed) for key in _LENGTH if key in changed]:
+        from_step = f"the schedule changes from step {saved[0].name} on (kept in {CHANGES})"
+        said.append(f"{'; '.join(lengths)}: {from_step}")
+    return said
 
 
 def _was_is(key: str, changed: dict[str, dict[str, Any]]) -> str:
@@ -247,14 +253,21 @@ class Saver:
         """Saves through `writer`; `metadata` is that of any step."""
         self._writer, self._metadata, self._tokenizer = writer, metadata, tokenizer
 
-    def __call__(self, step: int, state: TrainState, retention: str = orbax.NORMAL) -> None:
+    def __call__(
+        self, step: int, state: TrainState, retention: str = orbax.NORMAL, *, best: bool = False
+    ) -> None:
         """Starts a save; see `CheckpointWriter.save`."""
-        at_step = dataclasses.replace(self._metadata, step=step, retention=retention)
+        at_step = dataclasses.replace(self._metadata, step=step, retention=retention, best=best)
         optimizer = optimizer_tree(state)
         self.wait()  # what is saved until now takes its space first
         # Processes that look at different moments may see different space.
         distributed.decide(lambda: self._writer.check_space(state.params, optimizer))
         self._writer.save(at_step, self._tokenizer, state.params, optimizer)
+
+    def mark_best(self, step: int) -> None:
+        """Notes of a finished checkpoint that it is the best so far."""
+        path = orbax.checkpoint_path(self._writer.workdir, step)
+        distributed.decide(lambda: orbax.change_metadata(path, best=True))
 
     def failed(self) -> bool:
         """True where the save under way is known to have failed."""
@@ -276,11 +289,16 @@ class Saver:
 
     def is_evaluated(self, step: int) -> bool:
         """True where `metrics.jsonl` holds an evaluation of the state after `step` updates."""
-        return distributed.decide(lambda: _is_evaluated(self._writer.workdir, step))
+        return any(at == step for at, _ in self.evaluations(step))
+
+    def evaluations(self, step: int) -> list[tuple[int, dict[str, Any]]]:
+        """(step, scores) of the evaluations that `metrics.jsonl` holds up to a step."""
+        lines = distributed.decide(lambda: _evaluations(self._writer.workdir))
+        return [(line["step"], line) for line in lines if line["step"] <= step]
 
 
-def _is_evaluated(workdir: Path, step: int) -> bool:
+def _evaluations(workdir: Path) -> list[dict[str, Any]]:
     path = workdir / "metrics.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     # A line of training metrics has a loss of its own.
-    return any(v["step"] == step and "loss" not in v for v in map(json.loads, lines))
+    return [values for values in map(json.loads, lines) if "loss" not in values]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from biobert_jax.checkpoints import orbax
-from biobert_jax.checkpoints.load import load_checkpoint
+from biobert_jax.checkpoints.load import find_checkpoint, load_checkpoint
 from biobert_jax.checkpoints.orbax import NORMAL, PERMANENT, TEMPORARY, CheckpointWriter
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.errors import UserError
@@ -26,14 +26,14 @@ def vocab(tmp_path):
     return tiny_tokenizer(tmp_path)
 
 
-def metadata(step, retention=NORMAL):
+def metadata(step, retention=NORMAL, best=False):
     return orbax.Metadata(
-        "pretraining", step, MODEL, "vocab.txt", max_seq_length=16, retention=retention
+        "pretraining", step, MODEL, "vocab.txt", max_seq_length=16, retention=retention, best=best
     )
 
 
-def save(writer, vocab, step, retention=NORMAL):
-    writer.save(metadata(step, retention), vocab, PARAMS, {"step": jnp.int32(step)})
+def save(writer, vocab, step, retention=NORMAL, best=False):
+    writer.save(metadata(step, retention, best), vocab, PARAMS, {"step": jnp.int32(step)})
     writer.wait()
 
 
@@ -63,6 +63,29 @@ def test_each_kind_is_kept_as_long_as_it_says(tmp_path, vocab):
     save(writer, vocab, 8, PERMANENT)
     assert steps(tmp_path) == [8, 7, 5, 4]
     writer.close()
+
+
+def test_the_best_stays_and_is_what_the_folder_stands_for(tmp_path, vocab):
+    writer = CheckpointWriter(tmp_path, keep=1)
+    kept = []
+    for step, kind, best in [
+        *((1, NORMAL, True), (2, NORMAL, False), (3, NORMAL, False)),
+        *((4, TEMPORARY, True), (5, TEMPORARY, False), (6, NORMAL, False)),
+    ]:
+        save(writer, vocab, step, kind, best)
+        kept.append((steps(tmp_path), orbax.chosen_checkpoint(tmp_path).name))
+    assert kept == [
+        *(([1], "1"), ([2, 1], "1"), ([3, 1], "1")),
+        *(([4, 3], "4"), ([5, 4, 3], "4"), ([6, 4], "4")),
+    ]
+    orbax.change_metadata(tmp_path / "checkpoints/6", best=True)
+    assert find_checkpoint(tmp_path)[0].name == "6" and not orbax.check_files(
+        tmp_path / "checkpoints/6"
+    )
+    save(writer, vocab, 7)
+    assert steps(tmp_path) == [7, 6], "the former best is as any other"
+    writer.close()
+    assert orbax.chosen_checkpoint(tmp_path / "nothing") is None
 
 
 def test_how_a_run_computed_does_not_bind_who_opens_its_checkpoint(tmp_path, vocab):

@@ -270,6 +270,29 @@ def test_a_seventh_task_is_a_module(pretrained, tmp_path, monkeypatch):
     assert json.loads((tmp_path / "run/scores.json").read_text())["task"] == "seventh"
 
 
+def test_the_best_step_is_the_result_and_patience_ends_the_run(pretrained, tmp_path, capsys):
+    workdir = tmp_path / "run"
+    words = command(pretrained, workdir, "relations", "--config.train.best_by=f1")
+    words += ["--config.train.patience=2", "--config.optimizer.learning_rate=1e-9"]
+    words += ["--config.train.num_steps=40", "--config.optimizer.frozen_layers=1"]
+    assert cli.main(words) == 0
+    # Nothing learns at such a rate: the first evaluation after the start is the best.
+    said = capsys.readouterr()
+    assert "best f1" in said.err and "at step 2, none better in 2 evaluations: stopped" in said.err
+    scores = json.loads((workdir / "scores.json").read_text())
+    assert scores["best"]["step"] == 2 and scores["best"]["value"] == scores["eval"]["f1"]
+    assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == ["2", "6"]
+    assert load_checkpoint(workdir).step == 2
+    # The tests' scores are those of the checkpoint that the folder stands for.
+    test = ["--data", str(SAMPLES / "relations/test.tsv")]
+    assert cli.main(["evaluate", "--checkpoint", str(workdir), *test]) == 0
+    assert f"{100 * scores['test']['f1']:.2f}"[:4] in capsys.readouterr().out
+    assert cli.main(words) == 0, "the same command again finds it finished"
+    assert json.loads((workdir / "scores.json").read_text()) == scores
+    words += ["--config.data.eval=test.tsv"]
+    assert cli.main(words) == 1 and "a file of its own" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_folds_seeds_grid_and_retraining_by_the_command(pretrained, tmp_path, capsys):
     for fold in ("1", "2"):

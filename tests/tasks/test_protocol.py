@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import statistics
 
 import pytest
@@ -19,6 +20,8 @@ from biobert_jax.tasks.finetune import config_sha256
 def config(tmp_path):
     for fold in ("1", "2", "10", "other"):
         (tmp_path / "data" / fold).mkdir(parents=True)
+        for name in ("train.tsv", "devel.tsv", "test.tsv"):
+            (tmp_path / "data" / fold / name).write_text("x")
     data = FinetuneDataConfig(dir=str(tmp_path / "data"), eval="devel.tsv")
     return FinetuneConfig(seed=3, data=data, paper="BioBERT v1.1 89.71")
 
@@ -101,6 +104,51 @@ def test_a_grid_is_chosen_without_the_test_file(config, tmp_path):
     assert (
         len(final) == 2 and "Chosen on the held-out file" in (tmp_path / "w/README.md").read_text()
     )
+
+
+def test_each_fold_chooses_on_its_own_held_out_file(config, tmp_path):
+    config = dataclasses.replace(config, grid=GridConfig(num_epochs=("1", "2")))
+
+    def score(own):
+        return own.train.num_epochs * (-1 if own.data.dir.endswith("/2") else 1)
+
+    runner = Runner(score)
+    folds = ["1", "2"]
+    found = protocol.finetune_all(config, tmp_path / "w", folds=folds, grid=True, run_one=runner)
+    assert names(runner)[0] == "fold-1-grid-num_epochs-1"
+    assert found["chosen"] == {"1": {"train.num_epochs": "2"}, "2": {"train.num_epochs": "1"}}
+    assert [c.train.num_epochs for name, c, _ in runner.seen if "grid" not in name] == [2, 1]
+    assert "of fold 2: `train.num_epochs` 1." in (tmp_path / "w/README.md").read_text()
+
+
+def test_a_search_comes_near_the_best_and_goes_on_as_it_was(config, tmp_path):
+    grid = GridConfig(learning_rate=("1e-3", "1e-5"), num_epochs=("1", "3"))
+    config = dataclasses.replace(config, grid=grid)
+
+    def score(own):
+        return -abs(math.log10(own.optimizer.learning_rate) + 4) - 0.1 * own.train.num_epochs
+
+    whole, stopped = Runner(score), Runner(score)
+    found = protocol.finetune_all(config, tmp_path / "w", search=12, run_one=whole)
+    rates = [own.optimizer.learning_rate for _, own, _ in whole.seen]
+    assert all(1e-5 <= rate <= 1e-3 for rate in rates)
+    assert len(set(rates)) > 6 and all(own.data.test == "" for _, own, _ in whole.seen[:-1])
+    best = max(whole.seen[:-1], key=lambda run: score(run[1]))[1]
+    assert whole.seen[-1][1].optimizer == best.optimizer and found["chosen"]["train.num_epochs"]
+    stopped.stop_at = 5
+    with pytest.raises(KeyboardInterrupt):
+        protocol.finetune_all(config, tmp_path / "v", search=12, run_one=stopped)
+    stopped.stop_at = None
+    assert protocol.finetune_all(config, tmp_path / "v", search=12, run_one=stopped) == found
+    assert names(stopped) == names(whole)
+
+
+def test_a_fold_without_a_file_is_known_before_the_first_runs(config, tmp_path):
+    (tmp_path / "data/10/test.tsv").unlink()
+    runner = Runner()
+    with pytest.raises(UserError, match="10/test.tsv: no such file"):
+        protocol.finetune_all(config, tmp_path / "w", folds=["1", "10"], run_one=runner)
+    assert not runner.seen
 
 
 def test_retraining_adds_the_held_out_file_and_keeps_what_was_fitted(config, tmp_path, monkeypatch):

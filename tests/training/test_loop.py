@@ -12,6 +12,7 @@ from biobert_jax.errors import Interrupted, UserError
 from biobert_jax.training import loop
 from biobert_jax.training.loop import Cadence
 from biobert_jax.training.metrics import MetricsWriter, Progress
+from biobert_jax.training.selection import Selection
 
 
 class State(NamedTuple):
@@ -25,9 +26,12 @@ class Saves:
         self.events, self._evaluated, self.has_failed = events, evaluated, False
         self.while_waiting = lambda: None
 
-    def __call__(self, step, state, retention):
+    def __call__(self, step, state, retention, *, best=False):
         assert state.step == step
-        self.events.append(f"save {step} {retention}")
+        self.events.append(f"save {step} {retention}" + " best" * best)
+
+    def mark_best(self, step):
+        self.events.append(f"mark {step}")
 
     def failed(self):
         return self.has_failed
@@ -50,7 +54,16 @@ class Saves:
 class Run:
     """A run of the loop; `during(step)` happens within the step that leads to state `step`."""
 
-    def __init__(self, tmp_path, during=lambda step: None, evaluated=(), clock=lambda: 0.0):
+    def __init__(
+        self,
+        tmp_path,
+        during=lambda step: None,
+        evaluated=(),
+        clock=lambda: 0.0,
+        selection=None,
+        scores=None,
+    ):
+        self.selection, self.scores = selection, scores or {}
         self.events: list[str] = []
         self.save = Saves(self.events, evaluated)
         self._path, self._during, self._clock = tmp_path, during, clock
@@ -68,7 +81,7 @@ class Run:
 
         def evaluate(state):
             self.events.append(f"evaluate {state.step}")
-            return {"heldout_loss": 1.0}
+            return {"heldout_loss": self.scores.get(state.step, 1.0)}
 
         metrics = MetricsWriter(self._path, start_step, active=False)
         metrics.write = lambda step, values: self.events.append(
@@ -87,6 +100,7 @@ class Run:
             metrics=metrics,
             progress=Progress(start_step, 4, active=False),
             clock=self._clock,
+            selection=self.selection,
         )
 
     def saved(self):
@@ -123,6 +137,29 @@ def test_a_run_resumed_at_its_end_evaluates_without_writing(run):
     a_run = run(evaluated=[4])
     assert a_run(4)[1] == {"heldout_loss": 1.0}
     assert a_run.events == ["evaluate 4"]
+
+
+LOSSES = {0: 0.1, 1: 0.9, 2: 0.8, 3: 0.8, 4: 0.85, 5: 0.3}
+
+
+def test_the_best_is_saved_and_patience_ends_the_run(run):
+    a_run = run(selection=Selection("heldout_loss", 2), scores=LOSSES)
+    state, evaluation = a_run(num_steps=9, eval_every=1)
+    assert a_run.saved() == ["save 1 normal best", "save 2 normal best", "save 4 normal"]
+    assert state.step == 4 and evaluation == {"heldout_loss": 0.85}
+    # The same command again finds that it is over.
+    history = [(step, {"heldout_loss": LOSSES[step]}) for step in range(5)]
+    again = run(selection=Selection("heldout_loss", 2, history), scores=LOSSES, evaluated=[4])
+    assert again(4, num_steps=9, eval_every=1)[0].step == 4
+    assert again.events == ["evaluate 4"]
+
+
+def test_a_state_that_was_saved_before_it_was_evaluated_is_marked(run):
+    """A signal leaves the evaluation to the run that goes on."""
+    a_run = run(selection=Selection("heldout_loss"), scores=LOSSES)
+    a_run(2, num_steps=3, eval_every=1)
+    assert a_run.events[:3] == ["evaluate 2", "write 2 heldout_loss", "mark 2"]
+    assert a_run.saved() == ["save 3 normal"]
 
 
 def test_permanent_checkpoints_go_before_normal_ones(run):

@@ -1,5 +1,7 @@
 """The update rules against transcriptions in NumPy, PyTorch and optax on unstacked layers."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ from biobert_jax.checkpoints.tree import flatten, unflatten
 from biobert_jax.config import ModelConfig, OptimizerConfig
 from biobert_jax.errors import UserError
 from biobert_jax.model.heads import BertForPreTraining
+from biobert_jax.training.freezing import trained_mask
 from biobert_jax.training.optimizer import decay_mask, layer_factors, make_optimizer
 
 NAMES = ("bert_adamw", "adamw", "lamb", "muon")
@@ -313,3 +316,63 @@ def test_what_is_muons(model_shapes):
         "mlm/transform/kernel",
         "pooler/kernel",
     }
+
+
+def test_frozen_parameters_stay_and_do_not_count_in_the_clipped_norm():
+    params = {
+        "bert": {
+            "embeddings": {"word_embeddings": {"embedding": jnp.ones((5, 4))}},
+            "encoder": {"layers": {"kernel": jnp.ones((3, 4, 4))}},
+        },
+        "classifier": {"kernel": jnp.ones((4, 2))},
+    }
+    grads = jax.tree.map(lambda x: jnp.full_like(x, 100.0), params)
+    grads["classifier"]["kernel"] = jnp.full((4, 2), 1e-3)  # below the clipping by itself
+    grads["bert"]["encoder"]["layers"]["kernel"] = (
+        grads["bert"]["encoder"]["layers"]["kernel"].at[2].set(1e-3)
+    )
+    config = OptimizerConfig(name="lamb", schedule="constant", frozen_layers=2)
+    optimizer = make_optimizer(config, 10)
+    state = optimizer.init(params)
+    updates, _ = optimizer.update(grads, state, params)
+    assert not np.any(updates["bert"]["embeddings"]["word_embeddings"]["embedding"])
+    layers = np.asarray(updates["bert"]["encoder"]["layers"]["kernel"])
+    assert not layers[:2].any() and layers[2].all()
+
+    # The rest moves as if the frozen gradients had been nothing at all.
+    alone = jax.tree.map(lambda g: jnp.where(g < 1, g, 0), grads)
+    plain = make_optimizer(dataclasses.replace(config, frozen_layers=0), 10)
+    expected, _ = plain.update(alone, plain.init(params), params)
+    np.testing.assert_array_equal(updates["classifier"]["kernel"], expected["classifier"]["kernel"])
+    np.testing.assert_array_equal(layers[2], expected["bert"]["encoder"]["layers"]["kernel"][2])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"frozen": ("bert/embedings",)}, "did you mean 'bert/embeddings"),
+        ({"frozen": ("bert", "classifier")}, "nothing is left"),
+        ({"frozen_layers": 4}, "has 3 layers"),
+    ],
+)
+def test_what_cannot_be_frozen_is_named(values, message):
+    params = {
+        "bert": {
+            "embeddings": {"embedding": jnp.ones((5, 4))},
+            "encoder": {"layers": {"kernel": jnp.ones((3, 4, 4))}},
+        },
+        "classifier": {"kernel": jnp.ones((4, 2))},
+    }
+    optimizer = make_optimizer(OptimizerConfig(**values), 10)
+    with pytest.raises(UserError, match=message):
+        optimizer.update(params, optimizer.init(params), params)
+
+
+def test_a_pattern_is_of_a_parameter_or_of_all_below_a_module():
+    params = {"bert": {"pooler": {"kernel": jnp.ones(2), "bias": jnp.ones(2)}}, "mlm": jnp.ones(2)}
+    assert trained_mask(params, OptimizerConfig(frozen=("bert/pooler",))) == {
+        "bert": {"pooler": {"kernel": False, "bias": False}},
+        "mlm": True,
+    }
+    mask = trained_mask(params, OptimizerConfig(frozen=("*/bias",)))
+    assert mask["bert"]["pooler"] == {"kernel": True, "bias": False}

@@ -66,6 +66,17 @@ def test_a_changed_length_is_said_and_kept(workdir):
     ]
 
 
+def test_another_start_is_said_to_count_for_nothing(workdir):
+    config = PretrainConfig(data=DataConfig(dir="data"), init="a")
+    (workdir / "config.json").write_text(to_json(config))
+    said: list[str] = []
+    claim_workdir(workdir, dataclasses.replace(config, init="b"), 4, say=said.append)
+    assert said == [
+        "init was 'a', is 'b': the run goes on from its own step 2; to start from the other, "
+        "choose another --workdir"
+    ]
+
+
 def test_where_data_lie_and_how_it_is_computed_may_change(workdir):
     config = PretrainConfig(
         data=DataConfig(dir="moved"),
