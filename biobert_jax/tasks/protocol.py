@@ -23,6 +23,7 @@ from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically
 from biobert_jax.json_fields import read_optional_object
 from biobert_jax.tasks import tuning
+from biobert_jax.tasks.files.prepared import folds_in, is_empty, is_there
 from biobert_jax.tasks.finetune import MODEL_CARD, SCORES, config_sha256, finetune
 from biobert_jax.tasks.task import options_of, task_of
 from biobert_jax.tasks.tuning import Run, changed, plain, untested
@@ -98,10 +99,8 @@ def folds_of(config: FinetuneConfig, wanted: str) -> list[str]:
     Raises:
       UserError: there is none, or one that is named is not there.
     """
-    there = Path(config.data.dir)
-    numbered = sorted(
-        (path.name for path in there.glob("*") if path.is_dir() and path.name.isdecimal()), key=int
-    )
+    there = config.data.dir
+    numbered = folds_in(there)
     folds = numbered if wanted == "all" else [name for name in wanted.split(",") if name]
     missing = [name for name in folds if name not in numbered]
     if missing or not folds:
@@ -197,7 +196,7 @@ def _check_files(config: FinetuneConfig, folds: Sequence[str]) -> None:
     for fold in folds:
         for name in names:
             path = Path(config.data.dir) / fold / name
-            if not path.is_file():
+            if not is_there(path):
                 raise UserError(f"{path}: no such file, as each of the --folds must have")
 
 
@@ -208,8 +207,7 @@ def _of_fold(config: FinetuneConfig, fold: str = "") -> FinetuneConfig:
 
 def _is_empty(config: FinetuneConfig) -> bool:
     """Whether the held-out file is there without a byte, as in BioBERT's folds."""
-    path = Path(config.data.dir) / config.data.eval
-    return path.is_file() and path.stat().st_size == 0
+    return is_empty(Path(config.data.dir) / config.data.eval)
 
 
 def _with_held_out(config: FinetuneConfig) -> FinetuneConfig:

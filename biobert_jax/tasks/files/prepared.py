@@ -1,8 +1,9 @@
 """Examples of data sets that tensorflow-datasets has prepared with this package's builders.
 
 `tfds:biobert_ner/ncbi_disease` stands for the folder of a set's files, `tfds:biobert_ner/
-ncbi_disease/train` for a file of it; `tfds:biobert_ner/ncbi_disease:1.0.0` asks for a version. Sets
-lie where tensorflow-datasets puts them: below the environment's TFDS_DATA_DIR, else
+ncbi_disease/train` for a file of it; `tfds:biobert_ner/ncbi_disease:1.0.0` asks for a version.
+`tfds:biobert_classification/gad/1` is the set gad_1, so that folds are folders here too. Sets lie
+where tensorflow-datasets puts them: below the environment's TFDS_DATA_DIR, else
 ~/tensorflow_datasets.
 """
 
@@ -25,6 +26,7 @@ PREFIX = "tfds:"
 # The held-out split, as files of the field are called.
 _ALIASES = {"devel": VALIDATION, "dev": VALIDATION, "valid": VALIDATION, "eval": VALIDATION}
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
+_FOLD = re.compile(r"(/.+)/(\d+)")
 _REMEDY = "prepare it anew (docs/tasks.md)"
 
 
@@ -110,10 +112,23 @@ def is_empty(path: str | os.PathLike[str]) -> bool:
     return Path(path).is_file() and Path(path).stat().st_size == 0
 
 
+def folds_in(folder: str) -> list[str]:
+    """The numbers that the folders of a folder are called by, or the sets of a prepared one."""
+    if is_prepared(folder):
+        builder, _, name = folder.removeprefix(PREFIX).partition("/")
+        paths = [path.parent.parent for path in (_root() / builder).glob("*/*/dataset_info.json")]
+        own = f"{name}_"
+        names = {path.name.removeprefix(own) for path in paths if path.name.startswith(own)}
+    else:
+        names = {path.name for path in Path(folder).glob("*") if path.is_dir()}
+    return sorted(filter(str.isdecimal, names), key=int)
+
+
 def find_split(path: str | os.PathLike[str]) -> Split:
     """The split of a prepared set that a name stands for. Raises as `read_prepared`."""
     name, _, wanted = str(path).removeprefix(PREFIX).rpartition("/")
     name, _, version = name.partition(":")
+    name = _FOLD.sub(r"\1_\2", name)
     folder = _folder(name, version)
     try:
         metadata = read_optional_object(folder / "metadata.json") or {}
@@ -151,7 +166,7 @@ def _split_name(set_: str, wanted: str, sources: Mapping[str, Any]) -> str:
 
 def _folder(name: str, version: str) -> Path:
     """Of a set's newest version, or of the one that is asked for."""
-    root = Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    root = _root()
     versions = {
         path.parent.name: path.parent
         for path in (root / name).glob("*/dataset_info.json")
@@ -175,6 +190,10 @@ def _folder(name: str, version: str) -> Path:
     there = {path.parts[-3] for path in (root / builder).glob("*/*/dataset_info.json")}
     known = sorted(sets[builder] | there)
     raise UserError(f"{PREFIX}{name}: {builder} has no set {_nearest(wanted, known)}")
+
+
+def _root() -> Path:
+    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def _nearest(wanted: str, known: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
 from biobert_jax.formats.faults import Lines
-from biobert_jax.tasks import fitted
+from biobert_jax.tasks import fitted, protocol
 from biobert_jax.tasks.files.annotated import chosen_types
 from biobert_jax.tasks.files.checksums import SHA256
 from biobert_jax.tasks.files.examples import Question, Span, TextExample
@@ -234,13 +234,31 @@ def test_questions_come_back_with_their_answers_places(prepare, tmp_path):
     assert [(w.replace("tfds:biobert_qa/own: ", f"{folder}/"), what) for w, what in noted] == said
 
 
-def test_a_split_of_zero_bytes_and_one_kind_of_question(prepare, tmp_path, capsys):
+def test_folds_splits_of_zero_bytes_and_one_kind_of_question(prepare, tmp_path, capsys):
     sample = (SAMPLES / "relations/train.tsv").read_text()
     written(tmp_path / "GAD/1", train_tsv=sample, dev_tsv="", test_tsv=sample)
     assert set(prepare("biobert_classification/gad_1", tmp_path)) == {"train", "test"}
     assert "dev.tsv: 0 bytes: no split validation" in capsys.readouterr().err
     assert is_empty("tfds:biobert_classification/gad_1/dev.tsv")
     assert read_examples("tfds:biobert_classification/gad_1/dev.tsv", "classification") == []
+    # Folds are folders, as with files; one that was not prepared is missing.
+    shutil.copytree(tmp_path / "GAD/1", tmp_path / "GAD/10")
+    prepare("biobert_classification/gad_10", tmp_path)
+    data = FinetuneDataConfig(dir="tfds:biobert_classification/gad", eval="dev.tsv")
+    config = FinetuneConfig(task="classification", data=data, retrain=True)
+    assert protocol.folds_of(config, "all") == ["1", "10"]
+    with pytest.raises(UserError, match="biobert_classification/gad has no folder 2: it has 1, 10"):
+        protocol.folds_of(config, "1,2")
+    runs = []
+
+    def run_one(config, workdir, kept):
+        runs.append((config, read_data(task_of("classification"), config)))
+        return {"test": {"f1": 1.0}}
+
+    protocol.finetune_all(config, tmp_path / "run", folds=["1", "10"], run_one=run_one)
+    # Trained once, since there is nothing to train again with.
+    assert [config.data.dir.rpartition("/")[2] for config, _ in runs] == ["1", "10"]
+    assert len(runs[1][1].train) == 48 and not runs[1][1].held_out
     prepare("biobert_qa/bioasq_list", SAMPLES / "bioasq")
     found = read_examples("tfds:biobert_qa/bioasq_list/train", "qa")
     everything = read_examples(SAMPLES / "bioasq/train.json", "qa")
