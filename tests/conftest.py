@@ -28,11 +28,12 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # The files that take longest, longest first: with --no-loadscope-reorder workers take files in
 # this order, so that none is left alone with a long one at the end. All others come after them.
-# The first three are long in test-slow alone.
+# The first four are long in test-slow alone.
 LONGEST_FIRST = (
     "training/test_layouts.py",
     "end_to_end/test_resume.py",
     "end_to_end/test_multiprocess.py",
+    "end_to_end/test_finetune_processes.py",
     "end_to_end/test_pretraining.py",
     "model/test_packing_exactness.py",
     "end_to_end/test_beam.py",

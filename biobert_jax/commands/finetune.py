@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fine-tunes, and prints the test scores."""
     from biobert_jax.config import FinetuneConfig
+    from biobert_jax.training.distributed import is_first
 
     config = load_config(args, FinetuneConfig)
     join_processes(args)
@@ -71,7 +72,8 @@ def run(args: argparse.Namespace) -> int:
             grid=args.grid,
             search=args.search or 0,
         )
-        print(protocol.table(gathered))
+        if is_first():
+            print(protocol.table(gathered))
         return 0
     if (Path(args.workdir) / "runs").is_dir():
         raise UserError(
@@ -81,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from biobert_jax.tasks.task import task_of
 
     content = finetune(config, args.workdir, profile=args.profile)
-    if "test" in content:
+    if is_first() and "test" in content:
         print(f"{args.workdir}: test scores ({config.data.test})")
         print(task_of(config.task).report(content["test"]))
     return 0

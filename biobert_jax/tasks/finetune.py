@@ -95,6 +95,7 @@ def finetune(
     held_out = task.encode(data.held_out, setting, None) if data.held_out else None
     _tell_notes(config.data.train, train)
     sha256 = _sha256(batches, setting)
+    distributed.check_same(sha256, examples := f"data.dir {config.data.dir}: the examples")
     num_steps, steps_an_epoch = _length(config, len(train.rows))
 
     # The model on the mesh.
@@ -122,6 +123,7 @@ def finetune(
 
     def found_of(params, encoded: Encoded) -> np.ndarray | None:
         arrays = encoded.arrays(with_targets=False)
+        distributed.check_same(_sha256(arrays, setting), examples)
         return run_rows(outputs, params, arrays, (config.data.batch_size,), mesh)
 
     def evaluate(params) -> dict[str, float]:
@@ -196,9 +198,9 @@ def finetune(
         fitted = {}
     else:
         setting, fitted = calibrated(task, config, setting, held_out, data, found_of, params)
-    if distributed.is_first() and (fitted or kept_options):
-        path = orbax.checkpoint_path(workdir, step)
-        orbax.change_metadata(path, options=dict(setting.options))
+    if fitted or kept_options:
+        path, kept = orbax.checkpoint_path(workdir, step), dict(setting.options)
+        distributed.decide(lambda: orbax.change_metadata(path, options=kept))
 
     # The result: the test file's scores, predictions and a model card.
     predictions = []
@@ -215,10 +217,12 @@ def finetune(
         content["best"] = {"by": config.train.best_by, "step": step, "value": selection.best_value}
     if fitted:
         content["calibration"] = {"fitted_on": config.data.eval, **fitted}
-    if distributed.is_first():
-        write_results(
+    # The others wait: what they read next is there, and what could not be written ends them too.
+    distributed.decide(
+        lambda: write_results(
             workdir, task, config, checkpoint, training, data.test, predictions, setting, content
         )
+    )
     return content
 
 

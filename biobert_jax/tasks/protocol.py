@@ -78,7 +78,8 @@ def finetune_all(
     for run in runs_of(config, folds, seeds, chosen):
         kept: dict[str, Any] = {}
         if config.retrain and _is_empty(run.config):
-            print(f"{run.name}: data.eval has 0 bytes: trained once", file=sys.stderr)
+            if distributed.is_first():
+                print(f"{run.name}: data.eval has 0 bytes: trained once", file=sys.stderr)
         elif config.retrain:
             alone = run._replace(name=f"{run.name}-train-alone", config=untested(run.config))
             _go(alone, folder, run_one, {})
@@ -180,7 +181,7 @@ def _run_one(config: FinetuneConfig, workdir: Path, kept: Mapping[str, Any]) -> 
 def _go(run: Run, folder: Path, run_one: RunOne, kept: Mapping[str, Any]) -> dict[str, Any]:
     """The content of the run's `scores.json`: of the finished one with this config, or anew."""
     own = folder / "runs" / run.name
-    done = read_optional_object(own / SCORES)
+    done = distributed.decide(lambda: read_optional_object(own / SCORES))
     if done is None:
         return run_one(run.config, own, kept)
     if done.get("config_sha256") != config_sha256(run.config):

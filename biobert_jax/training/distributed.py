@@ -127,6 +127,23 @@ def decide(choose: Callable[[], Any]) -> Any:
     return answer["value"]
 
 
+def check_same(sha256: str, what: str) -> None:
+    """Refuses what is not the same on every process, by its hash.
+
+    Raises:
+      UserError: on every process, naming the first that has something else than process 0.
+    """
+    if jax.process_count() == 1:
+        return
+    own = np.frombuffer(bytes.fromhex(sha256), np.uint8)
+    everyone = np.asarray(multihost_utils.process_allgather(own))
+    others = np.flatnonzero((everyone != everyone[0]).any(axis=1))
+    if len(others):
+        raise UserError(
+            f"{what} are not those of process 0 on process {others[0]}: give all the same files"
+        )
+
+
 def barrier(name: str) -> None:
     """Returns when every process is here. For the main thread alone: it is a collective."""
     if jax.process_count() > 1:
