@@ -12,7 +12,7 @@ import dataclasses
 import re
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -46,6 +46,13 @@ class Costs:
         return Costs(self.flops * factor, self.bytes * factor)
 
 
+class Outputs(NamedTuple):
+    """What predicts: the program, and bytes of a chip's memory that are held beside it."""
+
+    lowered: Any
+    waiting_bytes: int
+
+
 @dataclass(frozen=True)
 class Report:
     """What `biobert compile` answers; its fields are the keys of the JSON file.
@@ -53,7 +60,10 @@ class Report:
     The four from `flops_per_chip` on are None where the step does not fit, and so is not compiled.
 
     Attributes:
+      fits: whether both of the next two do.
       hbm_bytes: what a chip's memory must hold at once: state, batch, intermediates, program.
+      outputs_hbm_bytes: the same while a task's outputs are computed, for evaluation and scores,
+        beside an optimizer's state that waits; None: not looked at.
       flops_per_chip, bytes_per_chip: of a step, as the compiler counts them, with loops and
         kernels corrected for.
       model_flops_per_chip: by the formula of `training/flops.py`.
@@ -79,6 +89,7 @@ class Report:
     hbm_bytes: int
     hbm_limit_bytes: int
     hbm_fraction: float
+    outputs_hbm_bytes: int | None
     flops_per_chip: float | None
     bytes_per_chip: float | None
     model_flops_per_chip: float
@@ -88,11 +99,12 @@ class Report:
     compile_seconds: float
 
 
-def analyse(program: Program, *, costs: bool = True) -> Report:
+def analyse(program: Program, *, costs: bool = True, outputs: Outputs | None = None) -> Report:
     """Compiles a step, more than once where it has loops, and says what it costs.
 
     Args:
       costs: False leaves out what needs compiling again.
+      outputs: what predicts with the same parameters, and must fit too.
 
     Raises:
       UserError: the batch or the devices cannot be dealt out as the config says.
@@ -100,15 +112,12 @@ def analyse(program: Program, *, costs: bool = True) -> Report:
     config, chip = program.config, program.topology.chip
     lowered = program.lower()
     began = time.monotonic()
-    try:
-        compiled, needed = lowered.compile(), None
-    except jax.errors.JaxRuntimeError as error:
-        compiled, needed = None, _needed(error)
+    compiled, needed = _compile(lowered)
+    predicts, predicting = _compile(outputs.lowered) if outputs else (None, None)
     seconds = time.monotonic() - began
-    messages: list[Collective] = []
-    if compiled is not None:
-        needed = _memory(compiled)
-        messages = collectives(compiled.as_text())
+    if predicting is not None:
+        predicting += outputs.waiting_bytes
+    messages: list[Collective] = collectives(compiled.as_text()) if compiled is not None else []
     total = step_costs(program, compiled) if compiled is not None and costs else None
     bound = None
     if total is not None:
@@ -129,10 +138,15 @@ def analyse(program: Program, *, costs: bool = True) -> Report:
         parameters=sum(x.size for x in parameters),
         chips=program.topology.num_chips,
         rows_per_chip=program.rows_per_chip,
-        fits=compiled is not None and needed <= chip.hbm_bytes,
+        fits=(
+            compiled is not None
+            and needed <= chip.hbm_bytes
+            and (outputs is None or (predicts is not None and predicting <= chip.hbm_bytes))
+        ),
         hbm_bytes=needed,
         hbm_limit_bytes=chip.hbm_bytes,
         hbm_fraction=needed / chip.hbm_bytes,
+        outputs_hbm_bytes=predicting,
         flops_per_chip=total.flops if total else None,
         bytes_per_chip=total.bytes if total else None,
         model_flops_per_chip=model_flops,
@@ -203,6 +217,15 @@ def _kernel_flops(program: Program) -> float:
     if model.feed_forward == "fused":
         flops += feed_forward_flops(model, length)
     return program.rows_per_chip * flops
+
+
+def _compile(lowered: Any) -> tuple[Any | None, int]:
+    """A program and the bytes of a chip's memory that it needs; None where they are too many."""
+    try:
+        compiled = lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        return None, _needed(error)
+    return compiled, _memory(compiled)
 
 
 def _memory(compiled: Any) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from biobert_jax.aot.cost import Outputs
 from biobert_jax.aot.program import DEFAULT_VOCAB_SIZE
 from biobert_jax.aot.topology import Topology
 from biobert_jax.checkpoints.load import load_checkpoint
@@ -91,13 +93,14 @@ class FinetuneProgram:
         with jax.set_mesh(mesh), loops.bodies_of(**rounds):
             return step.lower(state, self._batch(mesh, self.arrays))
 
-    def lower_outputs(self) -> Any:
-        """What evaluation and test scoring run on a batch."""
+    def outputs(self) -> Outputs:
+        """What evaluation and test scoring run on a batch, while the optimizer's state waits."""
         mesh, graph, state, _ = self._parts()
         names = [name for name in self.arrays if name not in self.targets]
         batch = self._batch(mesh, {name: self.arrays[name] for name in names})
         with jax.set_mesh(mesh):
-            return outputs_of(self.task, graph, mesh).lower(state.params, batch)
+            lowered = outputs_of(self.task, graph, mesh).lower(state.params, batch)
+        return Outputs(lowered, sum(map(_bytes_a_chip, jax.tree.leaves(state.opt_state))))
 
     def _parts(self):
         config = self.config
@@ -175,6 +178,10 @@ def make_finetune_program(
         arrays,
         tuple(encoded.targets),
     )
+
+
+def _bytes_a_chip(x: jax.ShapeDtypeStruct) -> int:
+    return math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize
 
 
 def _shape(array: np.ndarray, rows: int, length: int, sequences: int) -> jax.ShapeDtypeStruct:

@@ -24,6 +24,7 @@ def table(report: Report, chip: Chip) -> str:
             f"{report.hbm_bytes / 2**30:.2f} of {report.hbm_limit_bytes / 2**30:.0f} GiB a chip "
             f"({report.hbm_fraction:.0%}): {'fits' if report.fits else 'DOES NOT FIT'}",
         ),
+        *_outputs(report),
         ("model FLOPs", f"{report.model_flops_per_chip / 1e12:.3f} T a chip, by the formula"),
     ]
     if report.roofline_seconds is not None:
@@ -57,6 +58,16 @@ def table(report: Report, chip: Chip) -> str:
     if report.fits:
         return text
     return text + "\n\nto make it fit, one or more of:\n" + "\n".join(remedies(report))
+
+
+def _outputs(report: Report) -> list[tuple[str, str]]:
+    if report.outputs_hbm_bytes is None:
+        return []
+    fits = report.outputs_hbm_bytes <= report.hbm_limit_bytes
+    text = (
+        f"{report.outputs_hbm_bytes / 2**30:.2f} GiB a chip: {'fits' if fits else 'DOES NOT FIT'}"
+    )
+    return [("evaluation", text)]
 
 
 def remedies(report: Report) -> list[str]:

@@ -7,9 +7,9 @@
 
 It is the step that `pretrain` or `finetune` runs, with its optimizer, layout, masks and dropout,
 compiled by libtpu (pip install 'biobert-jax[tpu]'); no TPU is needed. Of fine-tuning, what
-evaluation and scoring run is compiled too; BERT-base stands in where --config.init is not given.
-The exit code is 1 where it does not fit. Step times are bounds from below: arithmetic at the chip's
-peak, traffic at its bandwidth.
+evaluation and scoring run is compiled too, and must fit beside the optimizer's state; BERT-base
+stands in where --config.init is not given. The exit code is 1 where it does not fit. Step times are
+bounds from below: arithmetic at the chip's peak, traffic at its bandwidth.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from biobert_jax.commands.config_file import HELP, METAVAR, load_config
 from biobert_jax.commands.output_options import check_output
+from biobert_jax.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="instead of data.batch_size, which counts the rows of all chips",
     )
+    parser.add_argument(
+        "--labels", type=int, metavar="N", help="of a classifier, which data say otherwise (3)"
+    )
+    parser.add_argument(
+        "--sequences_a_row",
+        type=int,
+        metavar="N",
+        help="texts that a packed row of fine-tuning holds at most (8)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes all figures there too")
 
 
@@ -68,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
 
     if cls is FinetuneConfig:
         report = _finetuning(config, topology, args)
+    elif args.labels or args.sequences_a_row:
+        raise UserError("--labels and --sequences_a_row are of fine-tuning: leave them out")
     else:
         report = analyse(
             make_program(
@@ -89,12 +101,23 @@ def _finetuning(config, topology, args: argparse.Namespace):
     import dataclasses
 
     from biobert_jax.aot.cost import analyse
-    from biobert_jax.aot.finetuning import make_finetune_program
+    from biobert_jax.aot.finetuning import (
+        DEFAULT_LABELS,
+        DEFAULT_SEQUENCES,
+        make_finetune_program,
+    )
 
     if args.max_seq_length is not None:
         data = dataclasses.replace(config.data, max_seq_length=args.max_seq_length)
         config = dataclasses.replace(config, data=data)
-    program = make_finetune_program(config, topology, rows_per_chip=args.rows_per_chip)
-    report = analyse(program)
-    program.lower_outputs().compile()
-    return report
+    for name in ("labels", "sequences_a_row"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise UserError(f"--{name} is {getattr(args, name)}: it must be at least 1")
+    program = make_finetune_program(
+        config,
+        topology,
+        rows_per_chip=args.rows_per_chip,
+        num_labels=args.labels or DEFAULT_LABELS,
+        sequences_a_row=args.sequences_a_row or DEFAULT_SEQUENCES,
+    )
+    return analyse(program, outputs=program.outputs())

@@ -39,10 +39,14 @@ def config_of(name):
 def test_step_and_predictions_compile_on_several_chips(name):
     topology = describe("v5e:2x2", 1)
     program = make_finetune_program(config_of(name), topology, model=MODEL)
-    report = analyse(program, costs=False)
+    outputs = program.outputs()
+    report = analyse(program, costs=False, outputs=outputs)
     assert report.fits and report.chips == 4 and report.attention == "fused"
-    text = program.lower_outputs().compile().as_text()
-    assert "custom-call" in text, "the kernel of attention is not there"
+    # Two moments of every parameter, on each chip.
+    assert outputs.waiting_bytes > 8 * report.parameters
+    assert outputs.waiting_bytes < report.outputs_hbm_bytes < report.hbm_bytes
+    text = outputs.lowered.as_text()
+    assert "tpu_custom_call" in text, "the kernel of attention is not there"
 
 
 @pytest.mark.tpu_aot
@@ -55,7 +59,8 @@ def test_the_command_takes_a_fine_tuning_config(tmp_path, capsys):
     report = json.loads(out.read_text())
     assert report["chips"] == 4 and report["rows_per_chip"] == 2
     assert 100e6 < report["parameters"] < 120e6
-    assert "fits" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.count("fits") == 2 and "evaluation " in out
 
 
 def test_batches_have_the_shapes_of_real_ones():

@@ -125,8 +125,8 @@ def test_every_kind_of_task_runs_by_its_preset(name, pretrained, tmp_path, capsy
         assert cli.main([*words, str(tmp_path / "again.json")]) == 0
         again = json.loads((tmp_path / "again.json").read_text())
         if name == "pairs":
-            # After four steps all predictions are nearly one number; a correlation enlarges its last
-            # bits, which depend on how rows are put into batches. So they are compared themselves.
+            # After four steps all predictions are nearly one number. A correlation enlarges its
+            # last bits, which depend on the batches: the predictions are compared themselves.
             found = [values_of(tmp_path / folder / "predictions.jsonl") for folder in ("run", "o")]
             np.testing.assert_allclose(*found, rtol=1e-6)
             main_score = "rmse"
