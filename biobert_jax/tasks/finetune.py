@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,18 +15,15 @@ import numpy as np
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.load import Checkpoint, load_checkpoint, with_head
 from biobert_jax.config import FinetuneConfig, ModelConfig
-from biobert_jax.config_parsing import to_json
 from biobert_jax.data.order import row_order
 from biobert_jax.errors import UserError
-from biobert_jax.files import try_to_write, write_text_atomically
-from biobert_jax.formats.faults import Lines
 from biobert_jax.model.kernel_checks import check_kernels
-from biobert_jax.tasks.files.prepared import is_empty
-from biobert_jax.tasks.files.shared import Seen
 from biobert_jax.tasks.forward import model_of, outputs_of, run_rows, task_inputs, task_losses
-from biobert_jax.tasks.model_card import Training, model_card
+from biobert_jax.tasks.model_card import Training
+from biobert_jax.tasks.results import check_results, scores_of, write_results
 from biobert_jax.tasks.rows import Encoded
-from biobert_jax.tasks.task import Setting, Task, options_of, task_of
+from biobert_jax.tasks.run_data import TaskData, data_file, read_data
+from biobert_jax.tasks.task import Setting, Task, task_of
 from biobert_jax.training import distributed, loop
 from biobert_jax.training.initial import abstract_state, initial_state
 from biobert_jax.training.instruments import instruments
@@ -36,27 +32,8 @@ from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.selection import Selection
 from biobert_jax.training.sharding import abstract, check_batch, device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
-from biobert_jax.training.workdir import Saver, changes_of, claim_workdir, resume
+from biobert_jax.training.workdir import Saver, claim_workdir, resume
 from biobert_jax.units import plural
-
-# What a finished run leaves in its workdir, beside the task's predictions.
-SCORES, MODEL_CARD = "scores.json", "README.md"
-
-
-@dataclasses.dataclass(frozen=True)
-class TaskData:
-    """The examples of a run, and what follows from those of training.
-
-    Attributes:
-      train, held_out, test: examples; the last two may be none.
-      labels, options: of the `Setting`.
-    """
-
-    train: list[Any]
-    held_out: list[Any]
-    test: list[Any]
-    labels: tuple[str, ...]
-    options: dict[str, Any]
 
 
 def finetune(
@@ -82,7 +59,7 @@ def finetune(
     """
     # What is read: annotated examples, what their labels are, and the encoder to start from.
     task = task_of(config.task)
-    data = read_data(task, config)
+    data = read_data(task, config, _say)
     checkpoint, model = starting_point(config)
     checkpoint, changes = with_head(
         checkpoint, task.name, data.labels, data.options, reinitialize=config.reinitialize_head
@@ -104,7 +81,7 @@ def finetune(
     check_batch(mesh, config.data.batch_size, config.train.accumulation_steps)
     optimizer = make_optimizer(config.optimizer, num_steps)
     workdir = claim_workdir(workdir, config, num_steps, say=_say)
-    distributed.decide(lambda: _check_results(workdir, task))
+    distributed.decide(lambda: check_results(workdir, task))
     graph, create_params = model_of(task, model, setting, config.seed)
     like = abstract_state(create_params, optimizer, mesh)
     state, start_step = resume(workdir, like, _say, data=sha256)
@@ -210,7 +187,9 @@ def finetune(
         found = found_of(params, test)
         predictions = task.decode(found, test, data.test, setting)
     training = Training(len(data.train), task.unit, len(train.rows), step)
-    content = _scores(task, config, data.test, predictions, setting)
+    content = scores_of(task, config, data.test, predictions, setting)
+    if data.test and "test" not in content:
+        _say(f"{data_file(config, config.data.test)}: no labels: predicted, not scored")
     if evaluation:
         content["eval"] = {name.removeprefix("eval_"): x for name, x in evaluation.items()}
     if selection is not None and selection.best_step is not None:
@@ -234,7 +213,7 @@ def _selection(
         return None
     if held_out is None:
         raise UserError(
-            f"train.best_by: {_data_file(config, config.data.eval)} has nothing to choose by"
+            f"train.best_by: {data_file(config, config.data.eval)} has nothing to choose by"
         )
     name = f"eval_{config.train.best_by}"
     return Selection(name, config.train.patience, save.evaluations(start_step))
@@ -270,63 +249,6 @@ def calibrated(
     return dataclasses.replace(setting, options={**setting.options, **options}), fitted
 
 
-def read_data(task: Task, config: FinetuneConfig) -> TaskData:
-    """All examples of a run, checked together.
-
-    Raises:
-      UserError: a file that cannot be read; nothing to learn from; a key of another task.
-    """
-    options = options_of(task, config.data)
-    files = {name: _data_file(config, name) for name in config.data.train}
-    notes = Lines()
-    train = [x for path in files.values() for x in task.read(path, options, notes.of(path))]
-    where = ", ".join(map(str, files.values())) or "data.train is empty"
-    if not train:
-        raise UserError(f"{where}: no {task.unit} to train on")
-    if bare := [example for example in train if not task.has_labels(example)]:
-        raise UserError(
-            f"{bare[0].where or where}: no label ({len(bare):,} of {plural(len(train), task.unit)} "
-            "have none): training needs one of each"
-        )
-    test = _read_other(task, config, config.data.test, options, "test", notes)
-    held_out = _read_other(task, config, config.data.eval, options, "eval", notes)
-    for line in notes.shown():
-        _say(line)
-    if held_out and not all(map(task.has_labels, held_out)):
-        _say(f"{_data_file(config, config.data.eval)}: no labels: not evaluated while training")
-        held_out = []
-    try:
-        labels = task.labels(train, options)
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
-    named = {config.data.eval: held_out, config.data.test: test}
-    checked = {str(_data_file(config, name)): found for name, found in named.items() if found}
-    for line in task.check({where: train, **checked}, labels):
-        _say(line)
-    seen = Seen(train)
-    for name, found in checked.items():
-        count, words = seen.count(found, task.unit)
-        if count:
-            _say(f"{name}: {words}")
-    return TaskData(train, held_out, test, labels, task.fit_options(train, options, labels))
-
-
-def _read_other(
-    task: Task, config: FinetuneConfig, name: str, options, key: str, notes: Lines
-) -> list[Any]:
-    """The examples of the test or the held-out file; a file of 0 bytes, which BioBERT's folds
-    have for the latter, is none.
-    """
-    if not name:
-        return []
-    path = _data_file(config, name)
-    if is_empty(path):
-        instead = "only the end is scored" if key == "eval" else "nothing is scored"
-        _say(f"{path}: 0 bytes: {instead}")
-        return []
-    return task.read(path, options, notes.of(path))
-
-
 def starting_point(config: FinetuneConfig) -> tuple[Checkpoint, ModelConfig]:
     """The checkpoint to start from, and its model with what the config sets of it.
 
@@ -345,55 +267,9 @@ def starting_point(config: FinetuneConfig) -> tuple[Checkpoint, ModelConfig]:
     return checkpoint, model
 
 
-def write_results(
-    workdir: Path,
-    task: Task,
-    config: FinetuneConfig,
-    checkpoint: Checkpoint,
-    training: Training,
-    test: Sequence[Any],
-    predictions: Sequence[Any],
-    setting: Setting,
-    content: dict[str, Any],
-) -> None:
-    """Writes the task's predictions, `scores.json` and the model card `README.md`."""
-    if test:
-        task.write(workdir, test, predictions, setting)
-    write_text_atomically(workdir / SCORES, json.dumps(content, indent=2) + "\n")
-    card = task.card(content.get("test", {}), setting, len(test), config.data.test)
-    text = model_card(config, checkpoint, training, card, changes_of(workdir))
-    write_text_atomically(workdir / MODEL_CARD, text)
-
-
-def _scores(
-    task: Task, config: FinetuneConfig, test: Sequence, predictions: Sequence, setting: Setting
-) -> dict[str, Any]:
-    """The content of `scores.json`; without "test" where the test file has no labels."""
-    name = task.main_score(setting.options)
-    content: dict[str, Any] = {"task": task.name, "main_score": name}
-    content["config_sha256"] = config_sha256(config)
-    if test and all(map(task.has_labels, test)):
-        content["test"] = task.score(test, predictions, setting)
-    elif test:
-        _say(f"{_data_file(config, config.data.test)}: no labels: predicted, not scored")
-    return content | {"file": config.data.test, "examples": len(test), "unit": task.unit}
-
-
 def _tell_notes(files: Sequence[str], encoded: Encoded) -> None:
     for note in encoded.notes:
         _say(f"{', '.join(files)}: {note}")
-
-
-def _check_results(workdir: Path, task: Task) -> None:
-    """Refuses, before the training, a folder that would not take its results."""
-    for name in (*task.files, SCORES, MODEL_CARD):
-        try:
-            try_to_write(workdir / name)
-        except OSError as error:
-            raise UserError(
-                f"{workdir / name}: cannot be written ({error.strerror}): mend that, or choose "
-                "another --workdir"
-            ) from error
 
 
 def _sha256(arrays: dict[str, np.ndarray], setting: Setting) -> str:
@@ -404,11 +280,6 @@ def _sha256(arrays: dict[str, np.ndarray], setting: Setting) -> str:
         digest.update(arrays[name].tobytes())
     digest.update(json.dumps([setting.labels, dict(setting.options)]).encode())
     return digest.hexdigest()
-
-
-def config_sha256(config: FinetuneConfig) -> str:
-    """Of a resolved config: that which scores are of, whatever `config.json` says by now."""
-    return hashlib.sha256(to_json(config).encode()).hexdigest()
 
 
 def _length(config: FinetuneConfig, num_rows: int) -> tuple[int, int]:
@@ -432,12 +303,6 @@ def _batches(
         chosen = row_order(num_rows, config.data.batch_size, config.seed, step)[mine]
         yield {name: array[chosen] for name, array in arrays.items()}
         step += 1
-
-
-def _data_file(config: FinetuneConfig, name: str) -> Path:
-    if not config.data.dir:
-        raise UserError("data.dir is not set: give the folder of the data's files")
-    return Path(config.data.dir) / name
 
 
 def _say(line: str) -> None:

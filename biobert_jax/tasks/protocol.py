@@ -24,7 +24,8 @@ from biobert_jax.files import write_text_atomically
 from biobert_jax.json_fields import read_optional_object
 from biobert_jax.tasks import tuning
 from biobert_jax.tasks.files.prepared import folds_in, is_empty, is_there
-from biobert_jax.tasks.finetune import MODEL_CARD, SCORES, config_sha256, finetune
+from biobert_jax.tasks.finetune import finetune
+from biobert_jax.tasks.results import MODEL_CARD, SCORES, config_sha256
 from biobert_jax.tasks.task import options_of, task_of
 from biobert_jax.tasks.tuning import Run, changed, plain, untested
 from biobert_jax.training import distributed

@@ -13,7 +13,7 @@ from biobert_jax.errors import UserError
 from biobert_jax.report.page import render_page
 from biobert_jax.report.runs import read_run
 from biobert_jax.tasks import protocol
-from biobert_jax.tasks.finetune import config_sha256
+from biobert_jax.tasks.results import config_sha256
 
 
 @pytest.fixture

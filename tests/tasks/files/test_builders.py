@@ -23,7 +23,8 @@ from biobert_jax.tasks.files.examples import Question, Span, TextExample
 from biobert_jax.tasks.files.prepared import is_empty, is_prepared
 from biobert_jax.tasks.files.registry import read_examples
 from biobert_jax.tasks.files.releases import RELEASES
-from biobert_jax.tasks.finetune import _sha256, read_data
+from biobert_jax.tasks.finetune import _sha256
+from biobert_jax.tasks.run_data import read_data
 from biobert_jax.tasks.task import Setting, task_of
 from tests.commands.test_evaluate import _Model
 
@@ -252,7 +253,7 @@ def test_folds_splits_of_zero_bytes_and_one_kind_of_question(prepare, tmp_path, 
     runs = []
 
     def run_one(config, workdir, kept):
-        runs.append((config, read_data(task_of("classification"), config)))
+        runs.append((config, read_data(task_of("classification"), config, print)))
         return {"test": {"f1": 1.0}}
 
     protocol.finetune_all(config, tmp_path / "run", folds=["1", "10"], run_one=run_one)
@@ -296,7 +297,7 @@ def test_a_run_packs_the_same_rows(task, folder, suffix, more, prepare, tokenize
     own_set = f"tfds:biobert_{task}/own"
     for directory, names in ((SAMPLES / folder, by_file), (own_set, by_split), (own_set, by_file)):
         data = FinetuneDataConfig(dir=str(directory), max_seq_length=128, **names, **more)
-        read = read_data(task_of(task), FinetuneConfig(task=task, data=data))
+        read = read_data(task_of(task), FinetuneConfig(task=task, data=data), print)
         setting = Setting(read.labels, read.options, tokenizer, 128)
         arrays = [
             task_of(task).encode(examples, setting, 7).arrays(with_targets=True)
