@@ -4,7 +4,7 @@ import json
 import warnings
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import accuracy_score
 from seqeval.metrics.sequence_labeling import get_entities, precision_recall_fscore_support
@@ -49,6 +49,7 @@ def test_bilou_is_iobes_by_another_name(labels):
 
 
 @pytest.mark.parametrize("tags", ["BI", "BIES"])
+@settings(max_examples=1000)
 @given(data=st.data())
 def test_scores_are_seqevals(tags, data):
     pairs = data.draw(sentence_pairs(tags, TYPES))
