@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from biobert_jax.commands.prediction_files import (
+    holds_documents,
     labels_of,
     read_answers,
     read_documents,
@@ -78,9 +79,19 @@ def lines(content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def score_ner(args: argparse.Namespace, path: str) -> Scored:
-    """Tagged sentences, or documents with offsets (JSON lines)."""
-    if path.endswith((".jsonl", ".jsonl.gz")):
+    """Tagged sentences, or documents with offsets (JSON lines, PubTator)."""
+    if holds_documents(path):
+        if not holds_documents(args.gold):
+            raise UserError(
+                f"{args.gold}: tagged words, but {path} has entities by offsets in documents: give "
+                "both as JSON lines or PubTator, or both tagged"
+            )
         return _score_documents(args, path)
+    if holds_documents(args.gold):
+        raise UserError(
+            f"{path}: tagged words, but {args.gold} has entities by offsets in documents: give "
+            "predictions as JSON lines with id and entities (biobert predict), or PubTator"
+        )
     from biobert_jax.tasks.files.conll import read_sentences
 
     gold, predicted = read_sentences(args.gold), read_sentences(path)

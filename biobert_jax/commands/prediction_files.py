@@ -10,12 +10,26 @@ import numpy as np
 from biobert_jax.corpus.readers.lines import read_lines
 from biobert_jax.errors import UserError
 from biobert_jax.formats.faults import ANYTHING, read_json, refuse
+from biobert_jax.formats.pubtator import read_pubtator
 from biobert_jax.scoring import entities
 from biobert_jax.tasks.files.jsonl import objects
+from biobert_jax.tasks.files.registry import format_of
+
+_LINES = (".jsonl", ".jsonl.gz")
+
+
+def holds_documents(path: str) -> bool:
+    """Whether a file has entities by offsets in documents, rather than tagged words."""
+    return path.endswith(_LINES) or format_of(Path(path), ["conll", "pubtator"]) == "pubtator"
 
 
 def read_documents(path: str) -> dict[str, list[entities.Span]]:
-    """Of each document's id its entities, from lines as `biobert predict` writes them."""
+    """Of each document's id its entities, from PubTator, or lines as `biobert predict` writes."""
+    if not path.endswith(_LINES):
+        return {
+            document.id: [entities.Span(a.start, a.end, a.type) for a in document.annotations]
+            for document in read_pubtator(path)
+        }
     documents: dict[str, list[entities.Span]] = {}
     for where, values in objects(path, refuse):
         try:

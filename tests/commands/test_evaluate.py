@@ -158,6 +158,14 @@ def test_documents_are_compared_by_offsets(evaluate, lines, tmp_path):
     assert scores["f1"] == 0 and scores["spans"]["within_1"]["recall"] == 0.5
     code, _, err = with_task(evaluate, "ner", gold, lines("none.jsonl", '{"id": "2"}'))
     assert code == 1 and "none.jsonl: no document '1' (1 are missing)" in err
+    annotated = lines("gold.txt", "1|t|Aspirin", "1|a|x y", "1\t0\t7\tAspirin\tDrug\tD1")
+    assert with_task(evaluate, "ner", annotated, gold, "--json", out)[0] == 0
+    scores = json.loads(out.read_text())
+    assert (scores["precision"], scores["recall"], scores["num_gold"]) == (0.5, 1.0, 1)
+    tagged = lines("tagged.tsv", "Aspirin\tB", "")
+    for pair in ((annotated, tagged), (tagged, annotated)):
+        code, _, err = with_task(evaluate, "ner", *pair)
+        assert code == 1 and "tagged words, but" in err
 
 
 def test_probabilities_and_labels_of_texts(evaluate, lines, tmp_path):
