@@ -56,7 +56,7 @@ PRESETS = {
 
 
 def get_config(preset: str = "") -> ConfigDict:
-    """The experiment's config; keys as in biobert_jax/config.py, which holds the defaults."""
+    """The experiment's config; keys as in biobert_jax/config_finetuning.py, with the defaults."""
     config = ConfigDict()
     config.task = "qa"
     config.seed = 0

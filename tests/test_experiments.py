@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from biobert_jax.commands.config_file import load_config
-from biobert_jax.config import FinetuneConfig, PretrainConfig
+from biobert_jax.config import PretrainConfig
+from biobert_jax.config_finetuning import FinetuneConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.py"))

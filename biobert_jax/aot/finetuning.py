@@ -15,7 +15,8 @@ from biobert_jax.aot.cost import Outputs
 from biobert_jax.aot.program import DEFAULT_VOCAB_SIZE
 from biobert_jax.aot.topology import Topology
 from biobert_jax.checkpoints.load import load_checkpoint
-from biobert_jax.config import FinetuneConfig, MeshConfig, ModelConfig
+from biobert_jax.config import MeshConfig, ModelConfig
+from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.corpus.dataset.records import RecordFormat
 from biobert_jax.corpus.text.tokenization import SPECIAL_NAMES, load_tokenizer
 from biobert_jax.errors import UserError

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
     from biobert_jax.aot.topology import describe
     from biobert_jax.commands.config_file import experiment_class
-    from biobert_jax.config import FinetuneConfig
+    from biobert_jax.config_finetuning import FinetuneConfig
     from biobert_jax.files import write_text_atomically
 
     cls = experiment_class(args.config)

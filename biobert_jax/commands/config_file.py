@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 import biobert_jax
 from biobert_jax.commands.parser import did_you_mean
-from biobert_jax.config import FinetuneConfig, PretrainConfig
+from biobert_jax.config import PretrainConfig
+from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.config_parsing import apply_overrides, resolve
 from biobert_jax.errors import UserError
 

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fine-tunes, and prints the test scores."""
-    from biobert_jax.config import FinetuneConfig
+    from biobert_jax.config_finetuning import FinetuneConfig
     from biobert_jax.training.distributed import is_first
 
     config = load_config(args, FinetuneConfig)

@@ -14,7 +14,8 @@ import numpy as np
 
 from biobert_jax.checkpoints import orbax
 from biobert_jax.checkpoints.load import Checkpoint, load_checkpoint, with_head
-from biobert_jax.config import FinetuneConfig, ModelConfig
+from biobert_jax.config import ModelConfig
+from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.data.order import row_order
 from biobert_jax.errors import UserError
 from biobert_jax.model.kernel_checks import check_kernels

@@ -11,7 +11,7 @@ import jax
 
 from biobert_jax import __version__
 from biobert_jax.checkpoints.load import Checkpoint
-from biobert_jax.config import FinetuneConfig
+from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.tasks.task import Card
 from biobert_jax.units import plural
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from biobert_jax.checkpoints.load import load_checkpoint
-from biobert_jax.config import FinetuneConfig
+from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.config_parsing import resolve
 from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically

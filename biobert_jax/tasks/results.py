@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from biobert_jax.checkpoints.load import Checkpoint
-from biobert_jax.config import FinetuneConfig
+from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
 from biobert_jax.files import try_to_write, write_text_atomically

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from biobert_jax.config import FinetuneConfig
+from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.errors import UserError
 from biobert_jax.formats.faults import Lines
 from biobert_jax.tasks.files.prepared import is_empty

@@ -17,7 +17,8 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from biobert_jax.config import FinetuneDataConfig, ModelConfig
+from biobert_jax.config import ModelConfig
+from biobert_jax.config_finetuning import FinetuneDataConfig
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.errors import UserError, nearest
 from biobert_jax.formats.faults import Fault

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from biobert_jax.config import FinetuneConfig, GridConfig
+from biobert_jax.config_finetuning import FinetuneConfig, GridConfig
 from biobert_jax.config_parsing import apply_overrides, resolve
 from biobert_jax.errors import UserError
 

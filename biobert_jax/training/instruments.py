@@ -8,7 +8,8 @@ from typing import Any
 import jax
 
 from biobert_jax.checkpoints.orbax import CheckpointWriter
-from biobert_jax.config import FinetuneTrainConfig, ModelConfig, TrainConfig
+from biobert_jax.config import ModelConfig, TrainConfig
+from biobert_jax.config_finetuning import FinetuneTrainConfig
 from biobert_jax.training.flops import chip_of, num_chips, training_flops
 from biobert_jax.training.metrics import MetricsWriter, Progress, Throughput
 from biobert_jax.training.profile import Profiler

@@ -9,7 +9,8 @@ from biobert_jax import cli
 from biobert_jax.aot.cost import analyse
 from biobert_jax.aot.finetuning import make_finetune_program
 from biobert_jax.aot.topology import describe
-from biobert_jax.config import FinetuneConfig, FinetuneDataConfig, FinetuneModelConfig, ModelConfig
+from biobert_jax.config import ModelConfig
+from biobert_jax.config_finetuning import FinetuneConfig, FinetuneDataConfig, FinetuneModelConfig
 
 MODEL = ModelConfig(
     vocab_size=1000,

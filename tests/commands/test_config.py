@@ -5,7 +5,8 @@ import json
 import pytest
 
 from biobert_jax import cli
-from biobert_jax.config import FinetuneConfig, PhaseConfig, PretrainConfig
+from biobert_jax.config import PhaseConfig, PretrainConfig
+from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.config_listing import entries, field_comments
 
 

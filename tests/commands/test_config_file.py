@@ -7,7 +7,8 @@ import pytest
 
 import biobert_jax
 from biobert_jax.commands.config_file import experiments, find, load_config
-from biobert_jax.config import FinetuneConfig, PretrainConfig
+from biobert_jax.config import PretrainConfig
+from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.errors import UserError
 
 

@@ -15,7 +15,8 @@ import jax
 import numpy as np
 
 from biobert_jax.checkpoints.tree import flatten
-from biobert_jax.config import FinetuneDataConfig, MeshConfig, ModelConfig, OptimizerConfig
+from biobert_jax.config import MeshConfig, ModelConfig, OptimizerConfig
+from biobert_jax.config_finetuning import FinetuneDataConfig
 from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.data.order import row_order
 from biobert_jax.tasks.forward import model_of, outputs_of, run_rows, task_inputs, task_losses

@@ -9,7 +9,8 @@ import pytest
 from biobert_jax.checkpoints import huggingface
 from biobert_jax.checkpoints.load import fit_params, load_checkpoint
 from biobert_jax.checkpoints.tree import flatten
-from biobert_jax.config import FinetuneDataConfig, ModelConfig
+from biobert_jax.config import ModelConfig
+from biobert_jax.config_finetuning import FinetuneDataConfig
 from biobert_jax.tasks.forward import model_of, outputs_of
 from biobert_jax.tasks.task import Setting, options_of, task_of
 from tests.checkpoints.tiny import tiny_tokenizer

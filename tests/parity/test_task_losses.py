@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from biobert_jax.checkpoints import huggingface
-from biobert_jax.config import FinetuneDataConfig, ModelConfig
+from biobert_jax.config import ModelConfig
+from biobert_jax.config_finetuning import FinetuneDataConfig
 from biobert_jax.corpus.text.tokenization import SPECIAL_NAMES
 from biobert_jax.tasks.files.examples import Question, Sentence, TextExample
 from biobert_jax.tasks.forward import model_of, task_inputs, task_losses

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from biobert_jax.config import FinetuneDataConfig
+from biobert_jax.config_finetuning import FinetuneDataConfig
 from biobert_jax.errors import UserError
 from biobert_jax.tasks import classification
 from biobert_jax.tasks.class_targets import check_kind, targets_of

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import jax
 
 from biobert_jax import __version__
-from biobert_jax.config import FinetuneConfig, FinetuneDataConfig, ModelConfig
+from biobert_jax.config import ModelConfig
+from biobert_jax.config_finetuning import FinetuneConfig, FinetuneDataConfig
 from biobert_jax.scoring.conlleval import score
 from biobert_jax.tasks.model_card import Training, model_card
 from biobert_jax.tasks.ner import TASK

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from biobert_jax.config import FinetuneConfig, FinetuneDataConfig, GridConfig
+from biobert_jax.config_finetuning import FinetuneConfig, FinetuneDataConfig, GridConfig
 from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
 from biobert_jax.report.page import render_page

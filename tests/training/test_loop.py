@@ -288,7 +288,8 @@ def test_the_checksum_of_rows_is_that_of_the_batch(monkeypatch):
 
 
 def test_the_cadence_of_a_config():
-    from biobert_jax.config import FinetuneTrainConfig, TrainConfig
+    from biobert_jax.config import TrainConfig
+    from biobert_jax.config_finetuning import FinetuneTrainConfig
 
     assert Cadence.of(TrainConfig()) == Cadence(1000, 500, 500, 10, 0, 0.0, 10)
     train = FinetuneTrainConfig(permanent_every=7, temporary_minutes=2.5)

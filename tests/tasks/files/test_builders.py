@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from biobert_jax import cli
-from biobert_jax.config import FinetuneConfig, FinetuneDataConfig
+from biobert_jax.config_finetuning import FinetuneConfig, FinetuneDataConfig
 from biobert_jax.corpus.text.tokenization import load_tokenizer
 from biobert_jax.errors import UserError
 from biobert_jax.files import file_sha256
