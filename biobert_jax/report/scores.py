@@ -17,6 +17,9 @@ _NAMES = {
     "num_gold": "Gold",
     "num_predicted": "Predicted",
     "num_correct": "Correct",
+    "num_tokens": "Tokens",
+    "ece_before": "ECE before",
+    "ece_after": "ECE after",
 }
 # Of entities, as the issue of boundaries against types is told.
 _ERRORS = {
