@@ -21,9 +21,8 @@ from biobert_jax.errors import UserError
 from biobert_jax.scoring import bioasq, classification, conlleval, entities, similarity, squad
 from biobert_jax.scoring.alignment import align, joined
 from biobert_jax.scoring.significance import Units, intervals, paired
+from biobert_jax.scoring.similarity import NO_SHARES
 
-# Scores that are no shares, and so are printed as they are.
-_PLAIN = ("pearson", "spearman", "rmse")
 # Labels of these types say no type: as BioBERT's files, and ours, call it.
 _UNTYPED = ("", "MISC", "entity")
 
@@ -62,7 +61,7 @@ def lines(content: Mapping[str, Any]) -> Iterator[str]:
     for name, value in content.items():
         if isinstance(value, float):
             low, high = around.get(name, (math.nan, math.nan))
-            scale = 1 if name in _PLAIN else 100
+            scale = 1 if name in NO_SHARES else 100
             span = f"   95 %: {scale * low:.4g} to {scale * high:.4g}"
             yield f"{name:<20} {scale * value:8.4f}{'' if math.isnan(low) else span}"
         elif isinstance(value, int):
@@ -74,7 +73,7 @@ def lines(content: Mapping[str, Any]) -> Iterator[str]:
             shown = "  ".join(f"{k} {100 * own[k]:6.2f}" for k in ("precision", "recall", "f1"))
             yield f"{name:>20}: {shown}" + (f"  {own['num_gold']:,}" if "num_gold" in own else "")
     for name, found in content.get("against", {}).items():
-        difference = found["difference"] * (1 if name in _PLAIN else 100)
+        difference = found["difference"] * (1 if name in NO_SHARES else 100)
         yield f"{name:<20} {difference:+8.4f} against the other, p {found['p']:.4f}"
 
 

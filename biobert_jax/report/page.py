@@ -67,7 +67,7 @@ def _header(run: Run) -> str:
         if (value := run.last(key)) is not None
     ]
     if (score := main_score(run)) is not None:
-        tiles.append((f"Test {score[0]}", share(score[1])))
+        tiles.append((f"Test {score[0]}", score[1]))
     if (skipped := run.last("skipped_steps")) is not None:
         tiles.append(("Skipped steps", f"{skipped:,.0f}"))
     tiles += [
@@ -169,7 +169,7 @@ def _table_of_runs(runs: Sequence[Run]) -> str:
             value = run.last(key)
             cells.append("–" if value is None else shown(value))
         score = scores[index]
-        cells += [share(score[1]) if score and score[0] == name else "–" for name in tests]
+        cells += [score[1] if score and score[0] == name else "–" for name in tests]
         speed = _middle(run, "tokens_per_second")
         cells.append("–" if speed is None else number(speed))
         numbers = "".join(f'<td class="count">{cell}</td>' for cell in cells)

@@ -7,6 +7,7 @@ from biobert_jax.html_page import escape
 from biobert_jax.report.runs import Run
 from biobert_jax.report.scores_file import is_number, numbers_of
 from biobert_jax.report.series import number, share
+from biobert_jax.scoring.similarity import NO_SHARES
 from biobert_jax.units import plural
 
 # Groups of scores, a row each, and what a row is called.
@@ -31,7 +32,7 @@ _ERRORS = {
     "spurious": "Nothing there",
 }
 # Ratios that may be below 0, or are no ratios.
-_PLAIN = ("pearson", "spearman", "rmse", "mse", "temperature", "threshold")
+_PLAIN = (*NO_SHARES, "temperature", "threshold")
 
 
 def panels(run: Run, name: str = "") -> str:
@@ -60,11 +61,13 @@ def test_scores(run: Run) -> Mapping[str, Any]:
     return run.scores.get("test") or {}
 
 
-def main_score(run: Run) -> tuple[str, float] | None:
-    """The score that the run is compared by, and its name; of several runs the mean."""
+def main_score(run: Run) -> tuple[str, str] | None:
+    """The score that the run is compared by: its name, and its value as it is shown; of several
+    runs the mean.
+    """
     name = run.scores.get("main_score", "f1")
     found = test_scores(run).get(name, (run.scores.get("mean") or {}).get(name))
-    return None if found is None else (title(name), float(found))
+    return None if found is None else (title(name), shown(name, float(found)))
 
 
 def title(name: str) -> str:

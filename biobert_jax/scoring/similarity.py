@@ -6,6 +6,9 @@ import numpy as np
 
 from biobert_jax.errors import UserError
 
+# Scores that are no shares of anything, and are printed as they are, not in percent.
+NO_SHARES = ("pearson", "spearman", "rmse")
+
 
 def score(gold: Sequence[float], predicted: Sequence[float]) -> dict[str, float]:
     """pearson, spearman and rmse; as scipy's `pearsonr` and `spearmanr`.

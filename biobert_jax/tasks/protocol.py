@@ -22,6 +22,7 @@ from biobert_jax.config_parsing import resolve
 from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically
 from biobert_jax.json_fields import read_optional_object
+from biobert_jax.scoring.similarity import NO_SHARES
 from biobert_jax.tasks import tuning
 from biobert_jax.tasks.files.prepared import folds_in, is_empty, is_there
 from biobert_jax.tasks.finetune import finetune
@@ -158,9 +159,11 @@ def table(gathered: Mapping[str, Any]) -> str:
         "|---|" + "---|" * len(names),
     ]
     for run in gathered["runs"]:
-        cells = [f"{100 * run['test'][name]:.2f}" for name in names]
+        cells = [_shown(name, run["test"][name]) for name in names]
         lines.append(f"| {run['name']} | {' | '.join(cells)} |")
-    cells = [f"{100 * gathered['mean'][n]:.2f} ± {100 * gathered['sd'][n]:.2f}" for n in names]
+    cells = [
+        " ± ".join(_shown(name, gathered[of][name]) for of in ("mean", "sd")) for name in names
+    ]
     lines.append(f"| mean ± sd | {' | '.join(cells)} |")
     for name, settings in _chosen_by_fold(gathered.get("chosen") or {}).items():
         shown = ", ".join(f"`{key}` {value}" for key, value in settings.items())
@@ -169,6 +172,10 @@ def table(gathered: Mapping[str, Any]) -> str:
     if gathered.get("paper"):
         lines += ["", f"Published: {gathered['paper']}."]
     return "\n".join(lines) + "\n"
+
+
+def _shown(name: str, value: float) -> str:
+    return f"{value:.4f}" if name in NO_SHARES else f"{100 * value:.2f}"
 
 
 def _chosen_by_fold(chosen: Mapping[str, Any]) -> Mapping[str, Any]:

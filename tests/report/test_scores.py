@@ -61,7 +61,7 @@ def written(folder, scores):
 
 def test_everything_is_shown_and_escaped(tmp_path):
     run = read_run(written(tmp_path / "run", SCORES))
-    assert main_score(run) == ("F1", 1 / 3)
+    assert main_score(run) == ("F1", "33.33%")
     page = _Text(render_page([run]))
     for word in (
         "Fine-tuning for classification",
@@ -98,7 +98,7 @@ def test_several_runs_show_mean_and_spread(tmp_path):
     content |= {"mean": {"f1": 0.6}, "sd": {"f1": 0.1}}
     run = read_run(written(tmp_path / "lot", content))
     page = _Text(panels(run))
-    assert main_score(run) == ("F1", 0.6)
+    assert main_score(run) == ("F1", "60.00%")
     first = page.words.index("seed-0")
     cells = [word for word in page.words[first:] if word]
     assert cells == ["seed-0", "50.00%", "seed-1", "60.00%", "seed-2", "70.00%"] + [

@@ -106,6 +106,13 @@ def test_a_grid_is_chosen_without_the_test_file(config, tmp_path):
     )
 
 
+def test_correlations_are_no_percentages():
+    found = {"pearson": 0.5, "f1": 0.25}
+    runs = [{"name": "seed-0", "test": found}]
+    text = protocol.table({"task": "x", "runs": runs, "mean": found, "sd": found})
+    assert "| seed-0 | 0.5000 | 25.00 |" in text and "| 0.5000 ± 0.5000 | 25.00 ± 25.00 |" in text
+
+
 def test_each_fold_chooses_on_its_own_held_out_file(config, tmp_path):
     config = dataclasses.replace(config, grid=GridConfig(num_epochs=("1", "2")))
 
