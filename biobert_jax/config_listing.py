@@ -10,7 +10,9 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 
 class Entry(NamedTuple):
-    """A key, `a.b`, or a group of keys (`type` is "group"), whose comment is its docstring."""
+    """A key, `a.b`, or a group of keys: its `type` is "group", its value the dataclass's name, by
+    which gin binds, its comment the docstring.
+    """
 
     key: str
     type: str
@@ -41,7 +43,7 @@ def entries(config: Any, prefix: str = "", default: Any = None) -> Iterator[Entr
             groups += [(f"{key}.{number}", item, type(item)()) for number, item in enumerate(value)]
     for key, value, before in groups:
         doc = " ".join(inspect.getdoc(type(value)).split())
-        yield Entry(key, "group", "", "", doc)
+        yield Entry(key, "group", type(value).__name__, "", doc)
         yield from entries(value, key + ".", before)
 
 
@@ -78,7 +80,7 @@ def table(config: Any) -> str:
     lines = ["  " + _columns(titles, widths, "")]
     for entry, value, default in rows:
         if entry.type == "group":
-            lines += ["", f"{entry.key}: {entry.comment}"]
+            lines += ["", f"{entry.key} [{entry.value}]: {entry.comment}"]
         else:
             mark = "  " if value == default else "* "
             columns = (entry.key, entry.type, value, default)

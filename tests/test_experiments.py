@@ -17,7 +17,8 @@ PRETRAINING = [path for path in EXPERIMENTS if path.name.startswith("pretrain")]
 
 def load(path, cls, preset="", *overrides):
     name = f"{path}:{preset}" if preset else str(path)
-    return load_config(argparse.Namespace(config=name, overrides=list(overrides)), cls)
+    args = argparse.Namespace(config=name, gin_file=[], gin_bindings=[], overrides=list(overrides))
+    return load_config(args, cls)
 
 
 @pytest.mark.parametrize("path", PRETRAINING, ids=lambda path: path.stem)

@@ -15,7 +15,12 @@ bounds from below: arithmetic at the chip's peak, traffic at its bandwidth.
 import argparse
 from pathlib import Path
 
-from biobert_jax.commands.config_file import HELP, METAVAR, load_config
+from biobert_jax.commands.config_file import (
+    HELP,
+    METAVAR,
+    add_gin_arguments,
+    load_config,
+)
 from biobert_jax.commands.output_options import check_output
 from biobert_jax.errors import UserError
 
@@ -23,6 +28,7 @@ from biobert_jax.errors import UserError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument("--config", required=True, metavar=METAVAR, help=HELP)
+    add_gin_arguments(parser)
     parser.add_argument(
         "--topology",
         required=True,

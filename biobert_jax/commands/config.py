@@ -6,7 +6,8 @@
     biobert config experiments/mine.py --json
 
 A star marks a value that is not the default, a dash what is empty. Each key is set with
---config.KEY=VALUE, here as in the verbs that run the experiment; a list is written a,b,c.
+--config.KEY=VALUE, here as in the verbs that run the experiment, where a list is written a,b,c, or
+by gin as CLASS.KEY; the class stands in brackets behind each group.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import argparse
 from biobert_jax.commands.config_file import (
     HELP,
     METAVAR,
+    add_gin_arguments,
     experiment_class,
     experiments,
     load_config,
@@ -23,6 +25,7 @@ from biobert_jax.commands.config_file import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
     parser.add_argument("config", nargs="?", metavar=METAVAR, help=HELP)
+    add_gin_arguments(parser)
     parser.add_argument("--json", action="store_true", help="as the config.json of a workdir")
 
 

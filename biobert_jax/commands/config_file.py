@@ -1,4 +1,4 @@
-"""Experiments: `--config NAME[:PRESET]` or `FILE[:PRESET]`, with `--config.a.b=value` overrides."""
+"""Experiments: `--config NAME[:PRESET]` or `FILE[:PRESET]`, gin, and `--config.a.b=value`."""
 
 import argparse
 import contextlib
@@ -34,15 +34,43 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds --config and --workdir; overrides are picked up by `cli.main`."""
     parser.add_argument("--config", required=True, metavar=METAVAR, help=HELP)
     parser.add_argument("--workdir", required=True, metavar="DIR", help="all output goes here")
+    add_gin_arguments(parser)
+
+
+def add_gin_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what sets keys by gin, over the experiment's values and under --config.KEY=VALUE."""
+    parser.add_argument(
+        "--gin_file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="bindings such as OptimizerConfig.learning_rate = 1e-4, over the experiment's values "
+        "and under --config.KEY=VALUE; may be given again",
+    )
+    parser.add_argument(
+        "--gin_bindings",
+        action="append",
+        default=[],
+        metavar="'CLASS.KEY = VALUE'",
+        help="a binding, over those of files; may be given again",
+    )
 
 
 def load_config(args: argparse.Namespace, cls: type[T]) -> T:
-    """The experiment's config with the overrides, as the dataclass `cls`.
+    """The experiment's config with gin's bindings and the overrides, as the dataclass `cls`.
 
     Raises:
       UserError: no such file, no `get_config` in it, an unknown preset or key, a wrong value.
     """
     values = read_values(args.config)
+    if args.gin_file or args.gin_bindings:
+        from biobert_jax.config_gin import apply_gin
+
+        try:
+            values = apply_gin(cls, values, args.gin_file, args.gin_bindings)
+        except UserError:
+            _refuse_other_verbs(args.config, values, cls)
+            raise
     try:
         return resolve(cls, apply_overrides(cls, values, args.overrides))
     except UserError:

@@ -13,7 +13,10 @@ from biobert_jax.errors import UserError
 
 
 def load(config, cls=PretrainConfig, *overrides):
-    return load_config(argparse.Namespace(config=str(config), overrides=list(overrides)), cls)
+    args = argparse.Namespace(
+        config=str(config), gin_file=[], gin_bindings=[], overrides=list(overrides)
+    )
+    return load_config(args, cls)
 
 
 @pytest.mark.parametrize(
