@@ -86,6 +86,7 @@ class FinetuneModelConfig:
     hidden_dropout_prob: float = 0.1  # dropout of embeddings and of each layer's two outputs
     attention_probs_dropout_prob: float = 0.1  # dropout of attention weights
     attention: str = "auto"  # auto, xla, fused, splash, cudnn, triton: how it is computed
+    scan_layers: bool = True  # one layer compiled once; False: longer to compile, faster steps
     dtype: str = "float32"  # of activations; parameters are always float32
 
     def __post_init__(self):

@@ -144,12 +144,6 @@ def check_same(sha256: str, what: str) -> None:
         )
 
 
-def barrier(name: str) -> None:
-    """Returns when every process is here. For the main thread alone: it is a collective."""
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(name)
-
-
 def _broadcast(content: bytes) -> bytes:
     size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
     buffer = np.zeros(size, np.uint8)
