@@ -1,5 +1,6 @@
 """What the values of a config must be; each check raises a UserError that names the key."""
 
+import math
 from collections.abc import Sequence
 
 from biobert_jax.errors import UserError, nearest
@@ -52,3 +53,13 @@ def check_one_of(key: str, value: str, known: Sequence[str]) -> None:
         near = nearest(value, known)
         hint = f"did you mean {near!r}? " if near else ""
         raise UserError(f"{key} is {value!r}: {hint}known: {', '.join(known)}")
+
+
+def check_number(key: str, text: str) -> None:
+    """Refuses text that is no finite number above 0."""
+    try:
+        is_one = 0 < float(text) < math.inf
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise UserError(f"{key} has {text!r}: give numbers above 0, separated by commas")

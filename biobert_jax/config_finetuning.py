@@ -8,6 +8,7 @@ from biobert_jax.config_checks import (
     check_gradient_dtype,
     check_local,
     check_not_negative,
+    check_number,
     check_one_of,
     check_positive,
     check_seed,
@@ -135,6 +136,11 @@ class GridConfig:
     learning_rate: tuple[str, ...] = ()  # of optimizer.learning_rate
     batch_size: tuple[str, ...] = ()  # of data.batch_size
     num_epochs: tuple[str, ...] = ()  # of train.num_epochs
+
+    def __post_init__(self):
+        for name in ("learning_rate", "batch_size", "num_epochs"):
+            for text in getattr(self, name):
+                check_number(f"grid.{name}", text)
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ Macros, includes and imports are gin's own. What is bound stands over the experi
 under what the command line sets with --config.KEY=VALUE.
 """
 
-import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -15,6 +15,7 @@ import gin
 
 from biobert_jax.config import PretrainConfig
 from biobert_jax.config_finetuning import FinetuneConfig
+from biobert_jax.config_parsing import apply_overrides
 from biobert_jax.errors import UserError, nearest
 
 _UNKNOWN_CLASS = re.compile(r"No configurable matching '([^']+)'")
@@ -22,7 +23,10 @@ _UNKNOWN_FIELD = re.compile(r"Configurable '([^']+)' doesn't have a parameter na
 # What gin adds to an error: where it stood.
 _PLACE = re.compile(r'\s*In (?:file "([^"]+)", line (\d+)|bindings string line \d+)')
 _SCOPED = re.compile(r"^(\S+/\S+\.\S+) = ", re.MULTILINE)
+_MACRO = re.compile(r"^(\w+)\s*=", re.MULTILINE)
+_INCLUDES = re.compile(r"^include\b", re.MULTILINE)
 _MODULE = "biobert_jax"
+_LONGEST = 400  # characters of what gin says
 
 
 def apply_gin(
@@ -34,21 +38,21 @@ def apply_gin(
       UserError: a file that cannot be read or is no gin; a class or field that is not there, named
         with the nearest one; a class that this config has not; a scope.
     """
+    result = apply_overrides(cls, values, ())  # plain, and every group is one
     bound = _parse(files, bindings)
     places = {group.__name__: path for path, group in _groups(cls)}
-    result = _copied(values)
-    for name, fields in bound.items():
+    for name, keys in bound.items():
         if name not in places:
             near = next((n for n in places if n.endswith(name)), nearest(name, places))
             raise UserError(
-                f"gin: {name}.{next(iter(fields))}: this verb's config is {cls.__name__}, which "
+                f"gin: {name}.{next(iter(keys))}: this verb's config is {cls.__name__}, which "
                 f"has no {name}: "
                 + (f"did you mean {near!r}?" if near else f"it has {', '.join(places)}")
             )
         node = result
         for part in places[name]:
             node = node.setdefault(part, {})
-        node.update(fields)
+        node.update(keys)
     return result
 
 
@@ -69,11 +73,27 @@ def _parse(files: Sequence[str], bindings: Sequence[str]) -> dict[str, dict[str,
         found = {name: gin.get_bindings(f"{_MODULE}.{name}") for name in classes}
         if scoped := _SCOPED.search(gin.config_str()):
             raise UserError(f"gin: {scoped[1]}: a scope means nothing here: bind without it")
-    except (SyntaxError, ValueError, TypeError, OSError, ImportError, AttributeError) as error:
-        raise UserError(_told(error, classes, files)) from error
+    except UserError:
+        raise
+    except Exception as error:  # gin's, its tokenizer's, or those of a module that a file imports
+        raise UserError(_told(error, classes, files)[:_LONGEST]) from error
     finally:
         gin.clear_config()
-    return {name: fields for name, fields in found.items() if fields}
+    _check_macros(classes, files, bindings)
+    return {name: keys for name, keys in found.items() if keys}
+
+
+def _check_macros(
+    classes: Mapping[str, type], files: Sequence[str], bindings: Sequence[str]
+) -> None:
+    """Refuses a name without a class that no %NAME takes: most likely a slip, not a macro."""
+    texts = [*(Path(name).read_text(encoding="utf-8") for name in files), *bindings]
+    whole = "\n".join(texts)
+    for name in _MACRO.findall(whole):
+        if f"%{name}" not in whole and not _INCLUDES.search(whole):
+            owners = [c for c, cls in classes.items() if name in {f.name for f in fields(cls)}]
+            hint = f", such as {owners[0]}.{name}" if owners else ""
+            raise UserError(f"gin: {name} is bound to nothing: give the class of the key{hint}")
 
 
 def _register(classes: Mapping[str, type]) -> None:
@@ -88,8 +108,8 @@ def _groups(cls: type, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
     """(path, dataclass) of a config and of every group of keys in it; not of lists of groups."""
     yield path, cls
     hints = get_type_hints(cls)
-    for field in dataclasses.fields(cls):
-        if dataclasses.is_dataclass(hints[field.name]):
+    for field in fields(cls):
+        if is_dataclass(hints[field.name]):
             yield from _groups(hints[field.name], (*path, field.name))
 
 
@@ -101,7 +121,9 @@ def _told(error: Exception, classes: Mapping[str, type], files: Sequence[str]) -
     if isinstance(error, SyntaxError) and error.filename:
         where, said = f"--gin_file {error.filename}:{error.lineno}", error.msg
     if isinstance(error, OSError | UnicodeDecodeError):
-        return f"--gin_file {', '.join(files)}: {said.strip()}"
+        return f"--gin_file {', '.join(files) or 'that is included'}: {' '.join(said.split())}"
+    if isinstance(error, RecursionError):
+        return "gin: a file includes itself, or a macro stands for itself"
     if unknown := _UNKNOWN_CLASS.search(said):
         name = unknown[1].rpartition("/")[2]
         near = nearest(name, classes)
@@ -109,15 +131,8 @@ def _told(error: Exception, classes: Mapping[str, type], files: Sequence[str]) -
         return f"{where}: no config is called {name!r}: {hint}"
     if unknown := _UNKNOWN_FIELD.search(said):
         name = unknown[1].rpartition(".")[2]
-        known = [field.name for field in dataclasses.fields(classes[name])]
+        known = [field.name for field in fields(classes[name])]
         near = nearest(unknown[2], known)
         hint = f"did you mean {near!r}?" if near else f"known: {', '.join(known)}"
         return f"{where}: {name} has no {unknown[2]!r}: {hint}"
     return f"{where}: {' '.join(_PLACE.sub('', said).split())}"
-
-
-def _copied(values: Any) -> Any:
-    """Nested dicts of their own; what is no group of keys as it is."""
-    if hasattr(values, "items"):
-        return {key: _copied(value) for key, value in values.items()}
-    return values

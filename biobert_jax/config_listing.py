@@ -77,7 +77,7 @@ def table(config: Any) -> str:
     ]
     titles = ("key", "type", "value", "default")
     widths = [max(width, len(title)) for width, title in zip(widths, titles, strict=True)]
-    lines = ["  " + _columns(titles, widths, "")]
+    lines = [f"[{type(config).__name__}]", "  " + _columns(titles, widths, "")]
     for entry, value, default in rows:
         if entry.type == "group":
             lines += ["", f"{entry.key} [{entry.value}]: {entry.comment}"]

@@ -51,6 +51,11 @@ def test_the_files_that_come_with_the_experiments_fit(capsys):
         ("OptimizerConfig.weight_deca = 1", "has no 'weight_deca': did you mean 'weight_decay'"),
         ("ModelConfig.hidden_size = 3", "no ModelConfig: did you mean 'FinetuneModelConfig'"),
         ("tagger/OptimizerConfig.b1 = 0.5", "a scope means nothing here"),
+        (
+            "learning_rate = 3e-5",
+            "give the class of the key, such as OptimizerConfig",
+        ),
+        ("OptimizerConfig.frozen = ('a'", "--gin_bindings: "),
         ("OptimizerConfig.b1 = ", "--gin_bindings: Unable to parse"),
         ("import nothing.here", "No module named 'nothing'"),
         ("OptimizerConfig.b1 = @other()", "No configurable matching"),
@@ -66,6 +71,19 @@ def test_a_wrong_value_is_named_by_its_key(capsys):
     words = ["config", "ner", "--gin_bindings", "OptimizerConfig.b1 = 'x'"]
     assert cli.main(words) == 1
     assert "config key 'optimizer.b1' takes float, not 'x'" in capsys.readouterr().err
+
+
+def test_an_experiment_whose_group_is_none_is_one_line():
+    with pytest.raises(UserError, match="'optimizer' is a group of keys, not 5"):
+        apply_gin(FinetuneConfig, {"optimizer": 5}, [], ["OptimizerConfig.b1 = 0.5"])
+
+
+def test_a_file_that_includes_itself_is_one_line(tmp_path):
+    file = tmp_path / "own.gin"
+    file.write_text(f"include '{file}'\n")
+    with pytest.raises(UserError) as caught:
+        apply_gin(FinetuneConfig, {}, [str(file)], [])
+    assert len(str(caught.value)) <= 400 and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

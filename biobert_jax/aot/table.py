@@ -22,7 +22,7 @@ def table(report: Report, chip: Chip) -> str:
         (
             "memory",
             f"{report.hbm_bytes / 2**30:.2f} of {report.hbm_limit_bytes / 2**30:.0f} GiB a chip "
-            f"({report.hbm_fraction:.0%}): {'fits' if report.fits else 'DOES NOT FIT'}",
+            f"({report.hbm_fraction:.0%}): {_word(_step_fits(report))}",
         ),
         *_outputs(report),
         ("model FLOPs", f"{report.model_flops_per_chip / 1e12:.3f} T a chip, by the formula"),
@@ -63,17 +63,25 @@ def table(report: Report, chip: Chip) -> str:
 def _outputs(report: Report) -> list[tuple[str, str]]:
     if report.outputs_hbm_bytes is None:
         return []
-    fits = report.outputs_hbm_bytes <= report.hbm_limit_bytes
-    text = (
-        f"{report.outputs_hbm_bytes / 2**30:.2f} GiB a chip: {'fits' if fits else 'DOES NOT FIT'}"
-    )
-    return [("evaluation", text)]
+    fits = _word(report.outputs_hbm_bytes <= report.hbm_limit_bytes)
+    return [("evaluation", f"{report.outputs_hbm_bytes / 2**30:.2f} GiB a chip: {fits}")]
+
+
+def _word(fits: bool) -> str:
+    return "fits" if fits else "DOES NOT FIT"
+
+
+def _step_fits(report: Report) -> bool:
+    """Whether the step does, where perhaps only the evaluation does not."""
+    over = (report.outputs_hbm_bytes or 0) > report.hbm_limit_bytes
+    return report.fits or (over and report.hbm_bytes <= report.hbm_limit_bytes)
 
 
 def remedies(report: Report) -> list[str]:
     """Settings that need less memory, the one that costs least first."""
     found = []
-    if report.accumulation_steps * 2 <= report.rows_per_chip:
+    step_fits = _step_fits(report)  # then it is the evaluation that does not
+    if not step_fits and report.accumulation_steps * 2 <= report.rows_per_chip:
         found.append(
             f"  --config.train.accumulation_steps={report.accumulation_steps * 2}   "
             "the same batch in more parts"
@@ -85,7 +93,7 @@ def remedies(report: Report) -> list[str]:
         )
     if report.layout == "dp" and report.chips > 1:
         found.append("  --config.mesh.layout=fsdp   parameters and optimizer dealt over chips")
-    if report.remat != "full":
+    if not step_fits and report.remat != "full":
         found.append("  --config.model.remat=full   a third more arithmetic, few intermediates")
     if report.rows_per_chip >= 2:
         found.append(f"  --rows_per_chip {int(report.rows_per_chip) // 2}   a smaller batch")

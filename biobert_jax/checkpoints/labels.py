@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from biobert_jax.errors import UserError
-from biobert_jax.scoring.conlleval import is_label
+from biobert_jax.scoring.conlleval import chunks, is_label
 
 UNTYPED = "entity"
 
@@ -18,8 +18,24 @@ def with_type(label: str, name: str = UNTYPED) -> str:
     return label if type_ or tag == "O" or not is_label(label) else f"{tag}-{name}"
 
 
-def renamed(label: str, names: Mapping[str, str]) -> str:
-    """The label with the name of its type in `names`: O where that is "", itself without one."""
+def renamed(labels: Sequence[str], names: Mapping[str, str]) -> tuple[str, ...]:
+    """A sentence's labels with the names of their types in `names`; O where that is "".
+
+    Entities that come to be of one type stay apart: IOB1 and IO begin the second one with B.
+    """
+    starts = {chunk.start for chunk in chunks(labels)}
+    found: list[str] = []
+    for place, label in enumerate(labels):
+        new = _renamed(label, names)
+        touches = bool(found) and found[-1].partition("-")[2] == new.partition("-")[2]
+        if place in starts and touches and new.startswith("I-"):
+            new = f"B{new[1:]}"
+        found.append(new)
+    return tuple(found)
+
+
+def _renamed(label: str, names: Mapping[str, str]) -> str:
+    """One label; itself where its type has no name."""
     tag, _, type_ = label.partition("-")
     if tag == "O" or type_ not in names:
         return label

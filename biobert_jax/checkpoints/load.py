@@ -97,7 +97,7 @@ def _what_is_there(path: Path) -> str:
     if any(".ckpt" in name for name in names):
         return "files of a TF1 checkpoint, but no .index: copy all of them"
     if path.name == orbax.FOLDER and orbax.checkpoints_of(path.parent):
-        return f"give {path.parent}, for its newest one, or one of the folders in here"
+        return f"give {path.parent}, for its best or newest one, or one of the folders in here"
     if "config.json" in names and "train" in (read_optional_object(path / "config.json") or {}):
         return "the run in this workdir has saved none yet"
     foreign = [n for n in ("tf_model.h5", "flax_model.msgpack", "model.onnx") if n in names]

@@ -270,9 +270,16 @@ def checkpoints_of(workdir: str | os.PathLike) -> list[Path]:
 
 
 def chosen_checkpoint(workdir: str | os.PathLike) -> Path | None:
-    """The checkpoint that a workdir stands for: its best where one was chosen, or its newest."""
+    """The checkpoint that a workdir stands for: its best where one was chosen, or its newest.
+
+    Raises:
+      UserError: of a task's run, a manifest cannot be read, so that it may be the best's.
+    """
     saved = checkpoints_of(workdir)
-    return next((path for path in saved if _is_best(path)), next(iter(saved), None))
+    if not saved or _kind(saved[0]) in (PRETRAINING, ENCODER):
+        return next(iter(saved), None)
+    best = [path for path in saved if read_metadata(path).best]
+    return [*best, *saved][0]
 
 
 def checkpoint_path(workdir: str | os.PathLike, step: int) -> Path:
@@ -400,6 +407,13 @@ def _retention(path: Path) -> str:
         return read_metadata(path).retention
     except UserError:  # damaged: nothing that a save should fail for
         return NORMAL
+
+
+def _kind(path: Path) -> str:
+    try:
+        return read_metadata(path).kind
+    except UserError:  # whoever opens it is told
+        return PRETRAINING
 
 
 def _is_best(path: Path) -> bool:

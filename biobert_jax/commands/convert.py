@@ -5,9 +5,10 @@
 
     biobert convert --from biobert_v1.1/model.ckpt-1000000 --to biobert_hf --format hf
 
-A workdir stands for its newest checkpoint. Parameters that one side has and the other has no place
-for are named. A TF1 checkpoint is given by its prefix or its folder, with bert_config.json and
-vocab.txt beside it; it does not say what its classifier's outputs mean: --task and --labels do.
+A workdir stands for its best checkpoint where its run chose one, or its newest. Parameters that one
+side has and the other has no place for are named. A TF1 checkpoint is given by its prefix or its
+folder, with bert_config.json and vocab.txt beside it; it does not say what its classifier's outputs
+mean: --task and --labels do.
 """
 
 import argparse

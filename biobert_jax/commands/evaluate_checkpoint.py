@@ -118,7 +118,7 @@ def mapped(gold: Sequence[Sequence[str]], pairs: str, types: set[str]) -> list[t
             )
         names[old] = new
 
-    return [tuple(renamed(label, names) for label in labels) for labels in gold]
+    return [renamed(labels, names) for labels in gold]
 
 
 def named_types(gold: Sequence[Sequence[str]], types: set[str]) -> list[tuple[str, ...]]:

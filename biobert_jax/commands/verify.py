@@ -2,7 +2,7 @@
 
 biobert verify data/pubmed
 biobert verify arrays/pubmed                  what `biobert export` wrote
-biobert verify runs/pretrain                  the newest checkpoint
+biobert verify runs/pretrain                  the newest checkpoint, and the best
 biobert verify runs/pretrain/checkpoints/500
 """
 
@@ -69,7 +69,9 @@ def _verify_prepared(path: Path, progress: StageProgress) -> tuple[list[str], st
 def _verify_checkpoint(path: Path, progress: StageProgress) -> tuple[list[str], str]:
     from biobert_jax.checkpoints import load, orbax
 
-    found, _ = load.find_checkpoint(path)
-    size = sum(file.stat().st_size for file in found.rglob("*") if file.is_file())
-    read = adding(progress, "check", size)
-    return orbax.check_files(found, read=read), f"{found}: every file is as in the manifest"
+    # Of a workdir what it stands for, and what its run goes on from.
+    found = dict.fromkeys([load.find_checkpoint(path)[0], *orbax.checkpoints_of(path)[:1]])
+    files = [file for folder in found for file in folder.rglob("*") if file.is_file()]
+    read = adding(progress, "check", sum(file.stat().st_size for file in files))
+    problems = [problem for folder in found for problem in orbax.check_files(folder, read=read)]
+    return problems, f"{', '.join(map(str, found))}: every file is as in the manifest"

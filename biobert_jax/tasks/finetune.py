@@ -161,12 +161,13 @@ def finetune(
         )
 
     # The state that is the result: the last one, or that of the best evaluation.
-    step, params = int(state.step), state.params
+    step, params, state = int(state.step), state.params, None  # the moments may go
     if selection is not None:
         _say(f"{selection.summary()}; the last step is {step}")
     if selection is not None and selection.best_step not in (None, step):
         step = selection.best_step
         like = abstract(params, jax.tree.map(lambda x: x.sharding, params))
+        params = None
         params = orbax.restore_params_to(orbax.checkpoint_path(workdir, step), like)
         evaluation = evaluate(params)
 
@@ -216,8 +217,16 @@ def _selection(
         raise UserError(
             f"train.best_by: {data_file(config, config.data.eval)} has nothing to choose by"
         )
-    name = f"eval_{config.train.best_by}"
-    return Selection(name, config.train.patience, save.evaluations(start_step))
+    name, patience = f"eval_{config.train.best_by}", config.train.patience
+    evaluations = save.evaluations(start_step)
+    selection = Selection(name, patience, evaluations)
+    if selection.best_step is not None and not save.has(selection.best_step):
+        # One that was better was found damaged, and had taken this one's place.
+        _say(f"the best checkpoint, of step {selection.best_step}, is gone: chosen anew from here")
+        selection = Selection(name, patience, [(n, x) for n, x in evaluations if n == start_step])
+    if selection.best_step == start_step:
+        save.mark_best(start_step)  # a run that was killed may not have come to it
+    return selection
 
 
 def calibrated(

@@ -70,7 +70,7 @@ def finetune_all(
         raise UserError(
             "data.eval is not set: it is what --grid and --search choose by, and retrain adds"
         )
-    _check_files(config, folds)
+    _check_files(config, folds, chooses=bool(grid or search or config.train.best_by))
     chosen: dict[str, dict[str, Any]] = {}  # by fold
     for fold in (folds or [""]) if grid or search else ():
         own = _of_fold(config, fold)
@@ -199,8 +199,14 @@ def _go(run: Run, folder: Path, run_one: RunOne, kept: Mapping[str, Any]) -> dic
     return done
 
 
-def _check_files(config: FinetuneConfig, folds: Sequence[str]) -> None:
-    """Refuses a fold that lacks a file before the first one has run for hours."""
+def _check_files(config: FinetuneConfig, folds: Sequence[str], *, chooses: bool) -> None:
+    """Refuses a fold that lacks a file before the first one has run for hours; and an empty
+    held-out file where it is what is chosen by.
+    """
+    for fold in (folds or [""]) if chooses else ():
+        if _is_empty(_of_fold(config, fold)):
+            path = Path(config.data.dir) / fold / config.data.eval
+            raise UserError(f"{path}: 0 bytes, and there is nothing else to choose by: give others")
     names = [*config.data.train, *filter(None, (config.data.eval, config.data.test))]
     for fold in folds:
         for name in names:

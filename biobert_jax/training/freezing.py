@@ -31,7 +31,11 @@ def hold_frozen(config: OptimizerConfig) -> list[optax.GradientTransformation]:
         del params
         return jax.tree.map(_hold, trained_mask(updates, config), updates)
 
-    return [optax.stateless(hold)]
+    def init(params):
+        trained_mask(params, config)  # refused here, before anything is computed
+        return optax.EmptyState()
+
+    return [optax.GradientTransformation(init, lambda u, s, params=None: (hold(u, params), s))]
 
 
 def trained_mask(params: Any, config: OptimizerConfig) -> Any:

@@ -57,7 +57,8 @@ class Selection:
           UserError: it has no such score.
         """
         if self.score not in evaluation:
-            known = [name.removeprefix("eval_") for name in evaluation]
+            names = [name for name in evaluation if name.startswith("eval_")] or evaluation
+            known = [name.removeprefix("eval_") for name in names]
             raise UserError(
                 f"train.best_by is {self.score.removeprefix('eval_')!r}: an evaluation has "
                 f"{', '.join(known)}"

@@ -23,7 +23,8 @@ from biobert_jax.training.sharding import abstract
 from biobert_jax.training.step import TrainState
 
 # Keys that a run may go on with changed: how long it is and when it reports, how it is computed,
-# and where its data lie, which their hash is compared of. Then `train.gradient_dtype` is not.
+# and where its data lie, which their hash is compared of. Of these not the two below: what has been
+# chosen by one score is no choice by another.
 _MAY_CHANGE = (
     "train.*",
     "mesh.*",
@@ -38,7 +39,7 @@ _MAY_CHANGE = (
     "data.vocab",
     "data.phases.*.dir",
 )
-_MUST_NOT_CHANGE = ("train.gradient_dtype",)
+_MUST_NOT_CHANGE = ("train.gradient_dtype", "train.best_by")
 # What the learning rate's schedule is drawn over.
 _LENGTH = ("train.num_steps", "train.num_epochs")
 CHANGES = "config_changes.jsonl"
@@ -268,6 +269,11 @@ class Saver:
         """Notes of a finished checkpoint that it is the best so far."""
         path = orbax.checkpoint_path(self._writer.workdir, step)
         distributed.decide(lambda: orbax.change_metadata(path, best=True))
+
+    def has(self, step: int) -> bool:
+        """True where there is a finished checkpoint of a step."""
+        path = orbax.checkpoint_path(self._writer.workdir, step)
+        return distributed.decide(lambda: orbax.is_checkpoint(path))
 
     def failed(self) -> bool:
         """True where the save under way is known to have failed."""

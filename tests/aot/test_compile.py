@@ -261,3 +261,8 @@ def test_what_does_not_fit_comes_with_remedies():
     text = table(Report(**values), CHIPS["v5e"])
     assert "DOES NOT FIT" in text and "accumulation_steps=2" in text
     assert len(remedies(Report(**values))) == 5
+    # Of the evaluation alone: what makes the step smaller is no remedy.
+    values |= {"hbm_limit_bytes": 2**34, "hbm_bytes": 2**33, "outputs_hbm_bytes": 2**35}
+    text = table(Report(**values), CHIPS["v5e"])
+    assert "(0%): fits" in text and "32.00 GiB a chip: DOES NOT FIT" in text
+    assert len(remedies(Report(**values))) == 3 and "accumulation" not in text

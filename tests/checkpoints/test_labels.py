@@ -2,7 +2,7 @@
 
 import pytest
 
-from biobert_jax.checkpoints.labels import check_labels, label_set, types_of, with_type
+from biobert_jax.checkpoints.labels import check_labels, label_set, renamed, types_of, with_type
 from biobert_jax.errors import UserError
 
 
@@ -31,3 +31,16 @@ def test_what_cannot_be_a_taggers_labels():
     ):
         with pytest.raises(UserError, match=f"^config.json: id2label: {message}"):
             check_labels(labels, "config.json: id2label")
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("I-Family", "I-Gene"), ("I-Gene", "B-Gene")),  # IO and IOB1
+        (("B-Family", "I-Family", "B-Gene"), ("B-Gene", "I-Gene", "B-Gene")),
+        (("I-Family", "I-Family", "O", "I-Gene"), ("I-Gene", "I-Gene", "O", "I-Gene")),
+        (("I-Drug", "I-Gene"), ("O", "I-Gene")),
+    ],
+)
+def test_entities_that_come_to_be_of_one_type_stay_apart(labels, expected):
+    assert renamed(labels, {"Family": "Gene", "Drug": ""}) == expected

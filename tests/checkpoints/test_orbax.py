@@ -26,14 +26,14 @@ def vocab(tmp_path):
     return tiny_tokenizer(tmp_path)
 
 
-def metadata(step, retention=NORMAL, best=False):
+def metadata(step, retention=NORMAL, best=False, kind="pretraining"):
     return orbax.Metadata(
-        "pretraining", step, MODEL, "vocab.txt", max_seq_length=16, retention=retention, best=best
+        kind, step, MODEL, "vocab.txt", max_seq_length=16, retention=retention, best=best
     )
 
 
-def save(writer, vocab, step, retention=NORMAL, best=False):
-    writer.save(metadata(step, retention, best), vocab, PARAMS, {"step": jnp.int32(step)})
+def save(writer, vocab, step, retention=NORMAL, best=False, kind="pretraining"):
+    writer.save(metadata(step, retention, best, kind), vocab, PARAMS, {"step": jnp.int32(step)})
     writer.wait()
 
 
@@ -72,7 +72,7 @@ def test_the_best_stays_and_is_what_the_folder_stands_for(tmp_path, vocab):
         *((1, NORMAL, True), (2, NORMAL, False), (3, NORMAL, False)),
         *((4, TEMPORARY, True), (5, TEMPORARY, False), (6, NORMAL, False)),
     ]:
-        save(writer, vocab, step, kind, best)
+        save(writer, vocab, step, kind, best, "ner")
         kept.append((steps(tmp_path), orbax.chosen_checkpoint(tmp_path).name))
     assert kept == [
         *(([1], "1"), ([2, 1], "1"), ([3, 1], "1")),
@@ -82,9 +82,14 @@ def test_the_best_stays_and_is_what_the_folder_stands_for(tmp_path, vocab):
     assert find_checkpoint(tmp_path)[0].name == "6" and not orbax.check_files(
         tmp_path / "checkpoints/6"
     )
-    save(writer, vocab, 7)
+    save(writer, vocab, 7, kind="ner")
     assert steps(tmp_path) == [7, 6], "the former best is as any other"
     writer.close()
+    # Of a task's run; pre-training has no best, and its newest is what it stands for.
+    manifest = tmp_path / "checkpoints/6/manifest.json"
+    manifest.write_text(manifest.read_text().replace("vocab.txt", "vocab.tx_"))
+    with pytest.raises(UserError, match="6/manifest.json: not a checkpoint's manifest"):
+        orbax.chosen_checkpoint(tmp_path)
     assert orbax.chosen_checkpoint(tmp_path / "nothing") is None
 
 

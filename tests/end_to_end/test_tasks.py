@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import sys
 import types
 
@@ -298,7 +299,15 @@ def test_the_best_step_is_the_result_and_patience_ends_the_run(pretrained, tmp_p
     test = ["--data", str(SAMPLES / "relations/test.tsv")]
     assert cli.main(["evaluate", "--checkpoint", str(workdir), *test]) == 0
     assert f"{100 * scores['test']['f1']:.2f}"[:4] in capsys.readouterr().out
-    assert cli.main(words) == 0, "the same command again finds it finished"
+    # A better one that was found damaged took the best one's place: it is chosen anew.
+    for folder in (workdir / "checkpoints/2", workdir / "scores.json"):
+        shutil.move(folder, tmp_path)
+    assert cli.main(words) == 0
+    assert "of step 2, is gone: chosen anew" in capsys.readouterr().err
+    assert load_checkpoint(workdir).step == 6
+    shutil.rmtree(workdir / "checkpoints/6")
+    shutil.move(tmp_path / "2", workdir / "checkpoints/2")
+    assert cli.main(words) == 0, "from the best on it comes to the same end"
     assert json.loads((workdir / "scores.json").read_text()) == scores
     words += ["--config.data.eval=test.tsv"]
     assert cli.main(words) == 1 and "a file of its own" in capsys.readouterr().err

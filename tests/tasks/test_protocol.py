@@ -158,6 +158,19 @@ def test_a_fold_without_a_file_is_known_before_the_first_runs(config, tmp_path):
     assert not runner.seen
 
 
+def test_what_is_chosen_by_must_hold_something(config, tmp_path):
+    (tmp_path / "data/10/devel.tsv").write_bytes(b"")
+    config = dataclasses.replace(config, grid=GridConfig(num_epochs=("1",)))
+    runner = Runner()
+    for how in ({"grid": True}, {"search": 2}):
+        with pytest.raises(UserError, match="10/devel.tsv: 0 bytes"):
+            protocol.finetune_all(config, tmp_path / "w", folds=["1", "10"], run_one=runner, **how)
+    assert not runner.seen
+    for text in ("abc", "0", "nan"):
+        with pytest.raises(UserError, match="grid.learning_rate has"):
+            GridConfig(learning_rate=("1e-4", text))
+
+
 def test_retraining_adds_the_held_out_file_and_keeps_what_was_fitted(config, tmp_path, monkeypatch):
     monkeypatch.setattr(protocol, "_fitted", lambda workdir: {"temperature": 1.5})
     runner = Runner()

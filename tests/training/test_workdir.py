@@ -9,6 +9,7 @@ import pytest
 
 from biobert_jax.checkpoints import orbax
 from biobert_jax.config import DataConfig, MeshConfig, ModelConfig, PretrainConfig, TrainConfig
+from biobert_jax.config_finetuning import FinetuneConfig, FinetuneDataConfig, FinetuneTrainConfig
 from biobert_jax.config_parsing import to_json
 from biobert_jax.errors import UserError
 from biobert_jax.training import workdir as workdir_module
@@ -39,6 +40,14 @@ def test_another_config_is_refused(workdir):
     (workdir / "config.json").write_text(to_json(same))
     claim_workdir(workdir, same, 4)
     low = dataclasses.replace(same.train, gradient_dtype="bfloat16")
+    tuned = FinetuneConfig(data=FinetuneDataConfig(eval="devel.tsv"))
+    (workdir / "tuned").mkdir()
+    (workdir / "checkpoints").rename(workdir / "tuned/checkpoints")
+    (workdir / "tuned/config.json").write_text(to_json(tuned))
+    by_f1 = dataclasses.replace(tuned, train=FinetuneTrainConfig(best_by="f1"))
+    with pytest.raises(UserError, match="train.best_by was '', is 'f1'"):
+        claim_workdir(workdir / "tuned", by_f1, 4)
+    (workdir / "tuned/checkpoints").rename(workdir / "checkpoints")
     for changed, message in [
         ({"seed": 1}, "seed was 0, is 1"),
         ({"data": DataConfig(dir="data", batch_size=2)}, "data.batch_size was 32, is 2"),

@@ -148,7 +148,4 @@ def of_types(
     names = {**dict.fromkeys(others, ""), **types}
     if others:
         note(f"{path}", f"{left_out(others.elements(), 'mention')} by data.types")
-    return [
-        replace(sentence, labels=tuple(renamed(label, names) for label in sentence.labels))
-        for sentence in sentences
-    ]
+    return [replace(sentence, labels=renamed(sentence.labels, names)) for sentence in sentences]

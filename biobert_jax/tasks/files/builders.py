@@ -154,6 +154,8 @@ class _FilesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             notes.append((where.removeprefix(f"{path.parent}/"), what))
 
         config = self.builder_config
+        if config.types and self.TASK != "ner" or config.kind and self.TASK != "qa":
+            raise UserError("FilesConfig: types are of biobert_ner, kind of biobert_qa")
         options = {"types": chosen_types(config.types)} if config.types else {}
         examples = read_examples(path, self.TASK, config.format, note=note, **options)
         if config.kind:
