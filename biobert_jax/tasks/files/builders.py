@@ -18,6 +18,7 @@ package imports this one.
 """
 
 import dataclasses
+import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -126,11 +127,29 @@ class _FilesBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
             source["examples_sha256"] = examples_sha256(examples)
             splits[split] = _records(examples, folder)
         # With the folder, so that training can tell whether the files are still the same.
-        self.info.metadata.update({"folder": str(folder.absolute()), "files": sources})
+        made = {"folder": str(folder.absolute()), "files": sources, "config": self._described()}
+        self.info.metadata.update(made)
         return splits
 
+    def as_dataset(self, *args: Any, **kwargs: Any) -> Any:
+        """As tfds's; raises UserError where the set was prepared by another `FilesConfig`."""
+        made = (self.info.metadata or {}).get("config")
+        if made not in (None, self._described()):
+            raise UserError(
+                f"{self.data_dir}: prepared as {self.builder_config.name!r} with {made}, which is "
+                "another configuration: give another name, or prepare it anew "
+                "(download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS)"
+            )
+        return super().as_dataset(*args, **kwargs)
+
+    def _described(self) -> dict[str, Any]:
+        """What of the configuration decides which examples there are, as JSON has it."""
+        config = self.builder_config
+        names = ("files", "kind", "format", "types")
+        return json.loads(json.dumps({name: getattr(config, name) for name in names}))
+
     def _generate_examples(self, **kwargs: Any) -> None:
-        raise NotImplementedError  # abstract in tfds; `_split_generators` gives the records itself
+        raise AssertionError("abstract in tfds; _split_generators gives the records itself")
 
     def _source(self, path: Path) -> dict[str, Any]:
         """What is kept of a file; of one that is not the published one, that is said."""

@@ -386,6 +386,20 @@ def test_what_cannot_be_prepared_is_said(prepare, tmp_path):
         read_examples("tfds:biobert_ner/own/train", "ner", "conll")
 
 
+def test_another_configuration_of_a_name_is_noticed(prepare, tmp_path):
+    folder = written(tmp_path / "files", **{"a.tsv": "A\tB-x\n", "b.tsv": "B\tB-x\n"})
+    for _ in range(2):
+        assert len(prepare("biobert_ner", folder, own(train="a.tsv"))["train"]) == 1
+    with pytest.raises(UserError, match="which is another configuration: give another name"):
+        prepare("biobert_ner", folder, own(train="b.tsv"))
+
+
+def test_what_another_task_has_is_refused(prepare, tmp_path):
+    folder = written(tmp_path / "files", **{"a.tsv": "text one\t1\n"})
+    with pytest.raises(UserError, match="types are of biobert_ner"):
+        prepare("biobert_classification", folder, own(train="a.tsv", types=("Gene",)))
+
+
 def test_without_tensorflow_datasets_it_is_said(prepare, tmp_path, monkeypatch):
     prepare("biobert_ner", written(tmp_path / "files", train_tsv=WORDS), own(train="train.tsv"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
