@@ -24,6 +24,7 @@ INSTALL_REQUIRES = [
     "tokenizers>=0.23.1",  # trains WordPiece vocabularies, writes tokenizer.json
     "sentencepiece>=0.2.1",  # domain vocabularies
     "ml-collections>=1.1.0",  # ConfigDict of the files under experiments/
+    "filelock>=3.16",  # JAX bounds its cache of compiled programs with it
     "gin-config>=0.5",  # bindings of the same keys: --gin_file, --gin_bindings
     "google-crc32c>=1.6",  # checksums of TFRecord files, which are written without TensorFlow
     "lxml>=6.1.0",  # PubMed and PMC XML; older releases have CVE-2026-41066

@@ -1,9 +1,13 @@
 """What other libraries are told by environment variables, before they are imported."""
 
+import hashlib
 import importlib.util
 import os
+import platform
 from pathlib import Path
 
+_CACHE_BYTES = 4 << 30
+_CPUINFO = Path("/proc/cpuinfo")
 _PCI = Path("/sys/bus/pci/devices")
 _GOOGLE = "0x1ae0"  # vendor of TPUs, and of network cards and disks of its machines
 _DISKS_AND_NETWORK = ("0x01", "0x02")  # classes of devices
@@ -34,6 +38,36 @@ def quiet_libraries() -> None:
             os.environ.setdefault(name, value)
     else:
         os.environ["JAX_PLATFORMS"] = "cpu"
+
+
+def keep_compiled_programs() -> None:
+    """Lets JAX keep what it compiles in the user's cache, so that a second start takes seconds.
+
+    A user who sets JAX_COMPILATION_CACHE_DIR, to nothing too, or JAX_ENABLE_COMPILATION_CACHE is
+    left alone. Programs for a CPU hold its own instructions: as homes are shared, kinds of machines
+    have folders of their own. The least recently used go first.
+    """
+    if {"JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"} & set(os.environ):
+        return
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(root) / "biobert_jax" / "compiled" / _kind_of_machine()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return  # no home that can be written
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(_CACHE_BYTES))
+
+
+def _kind_of_machine(cpuinfo: Path = _CPUINFO) -> str:
+    """A name that machines share which run each other's programs: a hash of what their CPU can."""
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = [platform.node()]
+    kinds = {line for line in lines if line.startswith(("flags", "Features", "model name"))}
+    text = "\n".join(sorted(kinds or lines))
+    return f"{platform.machine()}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def has_tpu(devices: Path = _PCI) -> bool:

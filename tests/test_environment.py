@@ -1,6 +1,7 @@
 """What other libraries are told before they are imported."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,32 @@ def test_what_the_user_says_stands(variables, monkeypatch):
     variables.update(JAX_PLATFORMS="tpu,cpu", TF_CPP_MIN_LOG_LEVEL="0")
     environment.quiet_libraries()
     assert variables["JAX_PLATFORMS"] == "tpu,cpu" and variables["TF_CPP_MIN_LOG_LEVEL"] == "0"
+
+
+def test_compiled_programs_are_kept_by_kind_of_machine(variables, tmp_path, monkeypatch):
+    variables["XDG_CACHE_HOME"] = str(tmp_path)
+    environment.keep_compiled_programs()
+    folder = Path(variables["JAX_COMPILATION_CACHE_DIR"])
+    assert folder.parent == tmp_path / "biobert_jax/compiled" and folder.is_dir()
+    kinds = []
+    for number, flags in enumerate(("fpu avx2", "fpu avx2", "fpu avx512f")):
+        (tmp_path / "cpuinfo").write_text(
+            f"processor : 0\ncpu MHz : {number}\nflags : {flags}\nprocessor : 1\nflags : {flags}\n"
+        )
+        kinds.append(environment._kind_of_machine(tmp_path / "cpuinfo"))
+    assert kinds[0] == kinds[1] != kinds[2]
+
+
+@pytest.mark.parametrize("name", ["JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"])
+def test_a_users_own_cache_is_left_alone(variables, name, tmp_path):
+    variables |= {"XDG_CACHE_HOME": str(tmp_path), name: ""}
+    environment.keep_compiled_programs()
+    assert variables[name] == "" and not any(tmp_path.iterdir())
+    assert variables.get("JAX_COMPILATION_CACHE_DIR", "") == ""
+
+
+def test_a_home_that_cannot_be_written_keeps_nothing(variables, tmp_path):
+    (tmp_path / "file").write_text("")
+    variables["XDG_CACHE_HOME"] = str(tmp_path / "file")
+    environment.keep_compiled_programs()
+    assert "JAX_COMPILATION_CACHE_DIR" not in variables
