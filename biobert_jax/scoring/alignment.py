@@ -27,7 +27,8 @@ def align(gold: Sequence[Words], predicted: Sequence[Words]) -> Aligned:
     """Finds each gold sentence among the predicted ones, whole, or cut into pieces.
 
     Sentences that occur several times are taken in order. Pieces of a sentence are looked for one
-    after the other behind the first, then anywhere.
+    after the other behind the first, then anywhere, the longest first; where words repeat, pieces
+    may be taken for those of another sentence.
 
     Raises:
       UserError: a gold sentence is not there; its number, from 1, and its first words are named.
@@ -74,7 +75,9 @@ def _pieces(
         if place == len(words):
             return taken
         behind = taken[-1] if taken else -1
-        for number in sorted(starts[words[place]], key=lambda n: (n != behind + 1, n)):
+        # Longer ones first: they fit fewer other sentences, which their pieces are left to.
+        order = sorted(starts[words[place]], key=lambda n: (n != behind + 1, -len(predicted[n]), n))
+        for number in order:
             piece = predicted[number]
             if number not in taken and words[place : place + len(piece)] == piece:
                 found = search(place + len(piece), (*taken, number))

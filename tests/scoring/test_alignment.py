@@ -12,8 +12,16 @@ from biobert_jax.scoring.alignment import align, joined
 SENTENCES = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=6).map(tuple))
 
 
+# No word twice, so that no piece can be another's.
+DISTINCT = st.lists(st.integers(1, 6), max_size=8).map(
+    lambda sizes: [
+        tuple(f"{number}.{place}" for place in range(size)) for number, size in enumerate(sizes)
+    ]
+)
+
+
 @settings(max_examples=200, deadline=None)
-@given(SENTENCES, st.randoms(use_true_random=False), st.data())
+@given(SENTENCES | DISTINCT, st.randoms(use_true_random=False), st.data())
 def test_every_sentence_is_found_in_pieces_too(gold, order, data):
     predicted = []
     for number, words in enumerate(gold):
@@ -25,14 +33,21 @@ def test_every_sentence_is_found_in_pieces_too(gold, order, data):
     try:
         aligned = align(gold, words)
     except UserError:
-        # Equal pieces may be taken for one another, so that what is left does not fit.
-        assert len(set(words)) < len(words)
+        # Where words repeat, pieces may be taken for others', so that what is left does not fit.
+        every = [word for piece in words for word in piece]
+        assert len(set(every)) < len(every)
         return
     labels = joined([[label for _, label in piece] for piece in predicted], aligned)
     assert [len(own) for own in labels] == [len(words) for words in gold]
     assert len({number for part in aligned.parts for number in part}) == sum(
         map(len, aligned.parts)
     )
+
+
+def test_longer_pieces_come_first():
+    gold = [("c", "a", "a", "a"), ("a", "c"), ("a", "c")]
+    predicted = [("c",), ("a", "c"), ("a",), ("a", "a"), ("c", "a")]
+    assert align(gold, predicted).parts == [(4, 3), (1,), (2, 0)]
 
 
 def test_pieces_behind_each_other_come_first():
