@@ -74,7 +74,7 @@ def _pieces(
     def search(place: int, taken: tuple[int, ...]) -> tuple[int, ...] | None:
         if place == len(words):
             return taken
-        behind = taken[-1] if taken else -1
+        behind = taken[-1] if taken else -2  # before the first piece none is behind another
         # Longer ones first: they fit fewer other sentences, which their pieces are left to.
         order = sorted(starts[words[place]], key=lambda n: (n != behind + 1, -len(predicted[n]), n))
         for number in order:
