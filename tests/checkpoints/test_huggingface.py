@@ -334,7 +334,7 @@ def test_folders_of_a_workdir_without_a_checkpoint(tmp_path):
     metadata = orbax.Metadata("pretraining", 1, MODEL, "vocab.txt", max_seq_length=16)
     step = tmp_path / "checkpoints/1"
     orbax.write_checkpoint(step, metadata, tiny_tokenizer(tmp_path), tiny_params())
-    with pytest.raises(UserError, match=f"give {tmp_path}, for its newest one"):
+    with pytest.raises(UserError, match=f"give {tmp_path}, for its best or newest one"):
         load_checkpoint(step.parent)
 
 
