@@ -35,12 +35,13 @@ import transformers
 
 from biobert_jax.checkpoints.load import with_head
 from biobert_jax.commands.config_file import read_values
-from biobert_jax.config import FinetuneConfig
+from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.config_parsing import apply_overrides, resolve
 from biobert_jax.data.order import row_order
-from biobert_jax.tasks.finetune import read_data, starting_point
+from biobert_jax.tasks.finetune import starting_point
 from biobert_jax.tasks.forward import model_of, task_inputs, task_losses
 from biobert_jax.tasks.rows import Encoded
+from biobert_jax.tasks.run_data import read_data
 from biobert_jax.tasks.task import Setting, task_of
 from biobert_jax.training.initial import initial_state
 from biobert_jax.training.optimizer import make_optimizer
@@ -90,7 +91,7 @@ def prepare(name: str, model: str, folder: Path) -> Prepared:
     overrides = [f"init={model}", f"data.dir={folder}", "data.test=", "data.eval="]
     config = resolve(FinetuneConfig, apply_overrides(FinetuneConfig, values, overrides))
     task = task_of(config.task)
-    data = read_data(task, config)
+    data = read_data(task, config, lambda line: None)
     checkpoint, _ = starting_point(config)
     setting = Setting(data.labels, data.options, checkpoint.tokenizer, config.data.max_seq_length)
     return Prepared(config, setting, task.encode(data.train, setting, 0), len(data.train))
