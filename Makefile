@@ -93,7 +93,7 @@ EVERYTHING := $(VENV)/everything.lock
 lock: $(VENV)/.installed-uv ## resolve setup.py anew into requirements/*.lock
 	@if test -f requirements/parity.lock; then cp requirements/parity.lock $(EVERYTHING); fi
 	@echo torch | $(COMPILE) --extra test --extra torch --extra tpu --extra beam \
-	    --extra dedup --extra search --extra splitters --excludes /dev/stdin $(LOCK_FLAGS) --output-file $(EVERYTHING) >/dev/null
+	    --extra dedup --extra search --extra splitters --extra gcs --excludes /dev/stdin $(LOCK_FLAGS) --output-file $(EVERYTHING) >/dev/null
 	@for name in base test parity tpu; do cp $(EVERYTHING) requirements/$$name.lock; done
 	@$(COMPILE) --output-file requirements/base.lock >/dev/null
 	@$(COMPILE) --extra test --output-file requirements/test.lock >/dev/null

@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent
 
 # Below the first minor release that the tests have not run on (make test-newest).
 JAX = ">=0.10.2,<0.13"
+# The oldest release whose file system takes what biobert_jax/storage asks of it.
+GCSFS = "gcsfs>=2026.10"
 
 # Enough for training on arrays, fine-tuning, prediction and conversion to and from Hugging Face.
 INSTALL_REQUIRES = [
@@ -49,8 +51,9 @@ EXTRAS_REQUIRE = {
     # NVIDIA GPUs, libraries included. CUDA 12 runs on drivers from 525 on, 13 needs 580 or newer.
     "cuda": [f"jax[cuda12]{JAX}"],
     "cuda13": [f"jax[cuda13]{JAX}"],
-    # Corpora that outgrow one machine; gcsfs is how its workers read and write gs://.
-    "beam": ["apache-beam[gcp]>=2.77", "gcsfs>=2025.3"],
+    "gcs": [GCSFS],  # paths in buckets: gs://
+    # Corpora that outgrow one machine.
+    "beam": ["apache-beam[gcp]>=2.77", GCSFS],
     "dedup": ["datasketch>=2.0"],  # MinHash, for --near_duplicates
     "search": ["optuna>=4.4"],  # `finetune --search`: settings by TPE instead of a grid
     # Sentence splitters to choose instead of ours, and that its benchmark compares it with.
@@ -66,6 +69,8 @@ EXTRAS_REQUIRE = {
         "optuna>=4.4",  # so that searches are tested
         "apache-beam>=2.77",  # so that the Beam runner is tested, on its DirectRunner
         "datasketch>=2.0",  # and for near-duplicates
+        GCSFS,
+        "gcp-storage-emulator>=2026.7",  # so that buckets are tested
         "ruff>=0.17",  # lint and format
     ],
     # Parity with the PyTorch models and with google's own code, and conversion checked against

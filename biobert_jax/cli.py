@@ -24,7 +24,7 @@ from biobert_jax.commands import (
 )
 from biobert_jax.commands.input_options import refuse_stray_words
 from biobert_jax.commands.parser import Parser, did_you_mean
-from biobert_jax.environment import keep_compiled_programs, quiet_libraries
+from biobert_jax.environment import keep_compiled_programs, quiet_libraries, set_up_storage
 from biobert_jax.errors import (
     EXIT_BROKEN_PIPE,
     Interrupted,
@@ -82,6 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     What a user can mend is one line on standard error, without a traceback.
     """
     quiet_libraries()
+    set_up_storage()
     keep_compiled_programs()
     # A character that a terminal cannot show is no reason to stop.
     if hasattr(sys.stdout, "reconfigure"):

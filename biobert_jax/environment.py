@@ -40,6 +40,22 @@ def quiet_libraries() -> None:
         os.environ["JAX_PLATFORMS"] = "cpu"
 
 
+def set_up_storage() -> None:
+    """How gs:// is reached: by gcsfs and tensorstore, and an emulator's where one is named.
+
+    To be called before etils or TensorFlow is asked for a path in a bucket.
+    """
+    # etils takes TensorFlow's client where it finds it, which knows Google's own addresses alone.
+    os.environ["EPATH_USE_TF"] = "false"
+    # gcsfs asks Google over gRPC for the kind of every bucket otherwise.
+    os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST")
+    if emulator:
+        address = emulator if "://" in emulator else f"http://{emulator}"
+        os.environ.setdefault("TENSORSTORE_GCS_HTTP_URL", address)
+        os.environ.setdefault("GOOGLE_CLOUD_PROJECT", "emulated")
+
+
 def keep_compiled_programs() -> None:
     """Lets JAX keep what it compiles in the user's cache, so that a second start takes seconds.
 

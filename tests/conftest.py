@@ -107,3 +107,12 @@ def made_once(tmp_path_factory):
     yield get
     for folder, files in before.items():
         assert _files(folder) == files, f"a test wrote into {folder}, which others read"
+
+
+@pytest.fixture(scope="session")
+def bucket():
+    """A server of buckets, of which gs://bucket is made; this process and its children find it."""
+    from tests.bucket_server import serving
+
+    with serving() as server:
+        yield server

@@ -88,3 +88,13 @@ def test_a_home_that_cannot_be_written_keeps_nothing(variables, tmp_path):
     variables["XDG_CACHE_HOME"] = str(tmp_path / "file")
     environment.keep_compiled_programs()
     assert "JAX_COMPILATION_CACHE_DIR" not in variables
+
+
+def test_an_emulator_of_buckets_is_named_once(monkeypatch):
+    for name in ("EPATH_USE_TF", "TENSORSTORE_GCS_HTTP_URL", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "127.0.0.1:9000")
+    environment.set_up_storage()
+    assert os.environ["EPATH_USE_TF"] == "false"
+    assert os.environ["TENSORSTORE_GCS_HTTP_URL"] == "http://127.0.0.1:9000"
+    assert os.environ["GOOGLE_CLOUD_PROJECT"]

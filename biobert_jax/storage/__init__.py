@@ -1,0 +1,49 @@
+"""Objects in buckets (`gs://BUCKET/NAME`), through gcsfs: nothing else in the package opens one.
+
+An object is written whole or not at all, replaced and never appended to; a folder is no more than
+what names have in common. Requests that fail for the moment are made again with growing waits,
+what was sent and received is compared by its CRC32C, and nothing is remembered that another
+process may have changed. What a user can mend is a UserError of one line.
+
+`STORAGE_EMULATOR_HOST=http://HOST:PORT` alone points everything at an emulator. gcsfs is imported
+when the first object is asked for; JAX and TensorFlow never.
+"""
+
+from biobert_jax.storage.connection import check_scheme, is_remote, path
+from biobert_jax.storage.faults import ConflictError, MissingError, StorageError
+from biobert_jax.storage.folders import delete_folder, download_folder, upload_folder
+from biobert_jax.storage.objects import (
+    StoredObject,
+    delete,
+    exists,
+    glob,
+    list_folder,
+    read_bytes,
+    read_object,
+    stat,
+    write_bytes,
+)
+from biobert_jax.storage.transfers import download, upload
+
+__all__ = [
+    "ConflictError",
+    "MissingError",
+    "StorageError",
+    "StoredObject",
+    "check_scheme",
+    "delete",
+    "delete_folder",
+    "download",
+    "download_folder",
+    "exists",
+    "glob",
+    "is_remote",
+    "list_folder",
+    "path",
+    "read_bytes",
+    "read_object",
+    "stat",
+    "upload",
+    "upload_folder",
+    "write_bytes",
+]
