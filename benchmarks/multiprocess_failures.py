@@ -21,7 +21,7 @@ from pathlib import Path
 
 from resume_kills import TERM_SECONDS, compare, last_step, start, wait_until
 
-from biobert_jax.training.distributed import HEARTBEAT_TIMEOUT
+from biobert_jax.training.joining import HEARTBEAT_TIMEOUT
 
 # Seconds that a machine with more processes than cores may take on top of a limit.
 SLACK = 30.0

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from biobert_jax.commands.progress import working
+from biobert_jax.commands.run_options import add_alone_argument, check_alone
 from biobert_jax.disk import check_space, free_bytes
 from biobert_jax.errors import UsageError, UserError
 from biobert_jax.files import new_folder
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels", metavar="A,B,…", help="what its outputs stand for, in their order"
     )
+    add_alone_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--to {target} exists: choose another folder, or remove it")
     if bool(args.task) != bool(args.labels):
         raise UsageError("give --task and --labels together")
+    check_alone(args)
     from biobert_jax.checkpoints import huggingface, load, orbax, tf1
     from biobert_jax.checkpoints.table import HEADS
     from biobert_jax.checkpoints.tree import flatten

@@ -22,6 +22,7 @@ import json
 from typing import Any
 
 from biobert_jax.commands.output_options import check_output
+from biobert_jax.commands.run_options import add_alone_argument
 from biobert_jax.errors import UsageError, UserError
 
 
@@ -73,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--leave_out_shared", action="store_true", help="score only what is not in those"
     )
     parser.add_argument("--batch_size", type=int, default=32, help="packed rows at a time (32)")
+    add_alone_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

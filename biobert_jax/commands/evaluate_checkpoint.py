@@ -11,6 +11,7 @@ from typing import Any
 from biobert_jax.checkpoints.labels import UNTYPED, renamed, types_of, with_type
 from biobert_jax.commands.parser import did_you_mean
 from biobert_jax.commands.progress import StageProgress, working
+from biobert_jax.commands.run_options import check_alone
 from biobert_jax.errors import UserError
 from biobert_jax.formats.faults import Lines
 from biobert_jax.json_fields import read_optional_object
@@ -24,6 +25,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     data = Path(args.data)
     if not is_prepared(data) and not data.is_file():
         raise UserError(f"--data {data}: no such file")
+    check_alone(args)
     from biobert_jax.tasks.fitted import FittedModel
 
     with working(f"load {args.checkpoint}"):

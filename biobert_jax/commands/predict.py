@@ -30,6 +30,7 @@ from biobert_jax.commands.input_options import add_input
 from biobert_jax.commands.left_out import print_left_out
 from biobert_jax.commands.output_options import check_output, is_same_file
 from biobert_jax.commands.progress import counted, working
+from biobert_jax.commands.run_options import add_alone_argument, check_alone
 from biobert_jax.errors import Interrupted, UsageError, UserError, printable
 from biobert_jax.units import plural
 
@@ -64,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="skip",
         help="skip: what is bad is left out and named; fail: it stops the run (skip)",
     )
+    add_alone_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -89,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
         if any(is_same_file(path, other) for other in outputs[:number]):
             raise UserError(f"--output {path} is given twice")
         check_output("--output", path, inputs)
+    check_alone(args)
 
     reading, count = Reading(), _Count()
     raw = read_documents(

@@ -1,4 +1,4 @@
-"""Several processes: their start, and what they must decide as one.
+"""Several processes: what they must decide as one; `joining` has their start.
 
 Process 0 decides what depends on files and clocks, and tells the others; what any of them may
 come to know, a signal or a failure, is put to the vote at every step.
@@ -16,85 +16,6 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from biobert_jax.errors import UserError
-
-# Seconds: after which a process that gave no sign is dead, and the others are ended; and that one
-# which ends waits for the others. JAX's own are 100 and 300.
-HEARTBEAT_TIMEOUT = 60
-SHUTDOWN_TIMEOUT = 60
-
-
-def initialize(
-    coordinator: str | None = None,
-    num_processes: int | None = None,
-    process_id: int | None = None,
-    *,
-    auto: bool = False,
-    timeout: int = 300,
-) -> None:
-    """Joins the processes of a run, before anything else of JAX is used.
-
-    Given nothing, does nothing: the run has one process.
-
-    Args:
-      coordinator: HOST:PORT of process 0, as every process reaches it.
-      num_processes: N, all of them.
-      process_id: which of 0 … N - 1 this one is.
-      auto: finds all three out (TPU pods, Slurm, Open MPI, Kubernetes).
-      timeout: seconds to wait for the others.
-
-    Raises:
-      UserError: options that do not go together; no cluster found; the others did not come.
-    """
-    given = {
-        "--coordinator": coordinator,
-        "--num_processes": num_processes,
-        "--process_id": process_id,
-    }
-    missing = [name for name, value in given.items() if value is None]
-    if not auto and len(missing) == len(given):
-        return
-    if auto and len(missing) < len(given):
-        raise UserError(f"--distributed finds out {', '.join(given)}: give it alone, or them")
-    if not auto:
-        _check_address(given, missing)
-
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    # It would take SIGTERM away from `training.signals`, whose votes need no service.
-    jax.config.update("jax_enable_preemption_service", False)
-    try:
-        jax.distributed.initialize(
-            coordinator,
-            num_processes,
-            process_id,
-            cluster_detection_method=None if auto else "deactivate",
-            initialization_timeout=timeout,
-            heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT,
-            shutdown_timeout_seconds=SHUTDOWN_TIMEOUT,
-        )
-    except (ValueError, TypeError, RuntimeError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        if auto:
-            raise UserError(
-                f"--distributed: no cluster to be found ({reason}): give --coordinator HOST:PORT "
-                "--num_processes N --process_id I"
-            ) from error
-        raise UserError(
-            f"--coordinator {coordinator}: process {process_id} of {num_processes} could not join "
-            f"({reason}): start all of them, and look whether that address is free and reached"
-        ) from error
-
-
-def _check_address(given: dict[str, Any], missing: list[str]) -> None:
-    if missing:
-        raise UserError(
-            f"{', '.join(missing)} not given: several processes need {', '.join(given)}"
-        )
-    coordinator, number, index = given.values()
-    host, _, port = coordinator.rpartition(":")
-    if not host or not port.isdigit():
-        raise UserError(f"--coordinator {coordinator}: give HOST:PORT, as in 10.0.0.1:1234")
-    if not 0 <= index < number:
-        raise UserError(f"--process_id {index}: it must be one of 0 to {number - 1}")
 
 
 def is_first() -> bool:

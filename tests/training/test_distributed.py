@@ -5,7 +5,8 @@ import pytest
 
 from biobert_jax.errors import UserError
 from biobert_jax.training import distributed
-from biobert_jax.training.distributed import Vote, initialize
+from biobert_jax.training.distributed import Vote
+from biobert_jax.training.joining import initialize
 
 
 def test_given_nothing_there_is_one_process():
@@ -33,7 +34,7 @@ def test_options_that_do_not_go_together(options, message):
 
 def test_finding_out_and_giving_exclude_each_other():
     with pytest.raises(UserError, match="give it alone"):
-        initialize("host:1", auto=True)
+        initialize("host:1", detect="on")
 
 
 def test_votes_are_added_up_as_they_say():

@@ -21,7 +21,7 @@ import numpy as np
 from biobert_jax.checkpoints import orbax
 from biobert_jax.config import MeshConfig, ModelConfig, PretrainConfig
 from biobert_jax.errors import Interrupted, UserError
-from biobert_jax.training import distributed, loop
+from biobert_jax.training import distributed, joining, loop
 from biobert_jax.training.metrics import MetricsWriter, Progress
 from biobert_jax.training.sharding import device_batch, make_mesh, replicated, row_sharding
 from biobert_jax.training.step import TrainState
@@ -46,7 +46,7 @@ def main() -> int:
     parser.add_argument("--process_id", type=int)
     args = parser.parse_args()
     try:
-        distributed.initialize(args.coordinator, args.num_processes, args.process_id)
+        joining.initialize(args.coordinator, args.num_processes, args.process_id)
         run(args)
     except Interrupted as error:
         print(error, file=sys.stderr)
