@@ -16,11 +16,11 @@ from biobert_jax.model import loops
 from biobert_jax.model.masking import SpecialIds, num_predictions
 from biobert_jax.training.flops import training_flops
 from biobert_jax.training.initial import abstract_state
-from biobert_jax.training.inputs import inputs_of, with_dropout
+from biobert_jax.training.inputs import abstract_batch, inputs_of, with_dropout
 from biobert_jax.training.objective import NSP_HEADS, model_of, pretraining_losses
 from biobert_jax.training.optimizer import make_optimizer
 from biobert_jax.training.schedule import learning_rate
-from biobert_jax.training.sharding import check_batch, make_mesh, row_sharding
+from biobert_jax.training.sharding import check_batch, make_mesh
 from biobert_jax.training.step import jit_train_step
 
 # Of BERT's cased vocabulary, which BioBERT kept: where neither config nor data say.
@@ -82,14 +82,7 @@ class Program:
             gradient_dtype=config.train.gradient_dtype,
             overlap_reductions=config.train.overlap_reductions,
         )
-        batch = {
-            name: jax.ShapeDtypeStruct(
-                (config.data.batch_size, feature.size),
-                _device_dtype(self.format, feature.dtype),
-                sharding=row_sharding(mesh),
-            )
-            for name, feature in self.format.features.items()
-        }
+        batch = abstract_batch(self.format, config.data.batch_size, mesh)
         with jax.set_mesh(mesh), loops.bodies_of(**rounds):
             return step.lower(state, batch)
 
@@ -141,10 +134,3 @@ def make_program(
         mesh=dataclasses.replace(config.mesh, slices=topology.slices),
     )
     return Program(config, format, topology)
-
-
-def _device_dtype(format: RecordFormat, stored: np.dtype) -> np.dtype:
-    """What a feature arrives as: google's integers are widened while they are read."""
-    if format.record_format == "bert" and stored.kind in "iu":
-        return np.dtype(np.int32)
-    return stored

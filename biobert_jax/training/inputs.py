@@ -6,17 +6,19 @@ dropout are does not depend on how the batch is dealt.
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.sharding import Mesh
 
 from biobert_jax.config import MaskingConfig
 from biobert_jax.corpus.dataset.records import RecordFormat
 from biobert_jax.model.dropout import row_seeds
 from biobert_jax.model.masking import MaskedRows, SpecialIds, mask_rows
+from biobert_jax.training.sharding import row_sharding
 
 
 class PretrainingInputs(NamedTuple):
@@ -101,6 +103,25 @@ def bert_inputs(batch: Mapping[str, Array], key: Array | None = None) -> Pretrai
     return PretrainingInputs(
         masked, batch["input_mask"], batch["segment_ids"], batch["next_sentence_labels"]
     )
+
+
+def abstract_batch(format: RecordFormat, batch_size: int, mesh: Mesh) -> dict[str, Any]:
+    """Shapes [B, size], types and shardings of a global batch of so many rows, without arrays."""
+    return {
+        name: jax.ShapeDtypeStruct(
+            (batch_size, feature.size),
+            _device_dtype(format, feature.dtype),
+            sharding=row_sharding(mesh),
+        )
+        for name, feature in format.features.items()
+    }
+
+
+def _device_dtype(format: RecordFormat, stored: np.dtype) -> np.dtype:
+    """What a feature arrives as: google's integers are widened while they are read."""
+    if format.record_format == "bert" and stored.kind in "iu":
+        return np.dtype(np.int32)
+    return stored
 
 
 def _as_int32(batch: Mapping[str, Array]) -> dict[str, Array]:

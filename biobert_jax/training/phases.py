@@ -1,8 +1,8 @@
 """A run's rows, phase by phase: each stretch of steps has a data set and a batch size of its own.
 
 Upstream trains nine steps of ten on rows of 128 and the rest on 512. The schedule is a function
-of the step alone, so that a phase's beginning is no jump in it; a batch of another shape is
-compiled when it first comes.
+of the step alone, so that a phase's beginning is no jump in it; the program for batches of another
+shape is compiled ahead of them (`ahead`).
 """
 
 import hashlib

@@ -18,7 +18,7 @@ from biobert_jax.model.masking import SpecialIds
 from biobert_jax.training import loop
 from biobert_jax.training.heldout import heldout_evaluation
 from biobert_jax.training.initial import abstract_state, initial_state
-from biobert_jax.training.inputs import MASK_NAMES, inputs_of, with_dropout
+from biobert_jax.training.inputs import MASK_NAMES, abstract_batch, inputs_of, with_dropout
 from biobert_jax.training.instruments import instruments
 from biobert_jax.training.objective import NSP_HEADS, model_of, pretraining_losses
 from biobert_jax.training.optimizer import make_optimizer
@@ -115,6 +115,11 @@ def pretrain(
         accumulation_steps=config.train.accumulation_steps,
         gradient_dtype=config.train.gradient_dtype,
         overlap_reductions=config.train.overlap_reductions,
+        later=[
+            abstract_batch(phase.data.format, phase.batch_size, mesh)
+            for phase in phases
+            if phase.start_step > start_step
+        ],
     )
     # Always BERT's 15 %: so the losses of runs that hide more, or whole words, can be compared.
     heldout_inputs = inputs_of(data.format, special, MaskingConfig())

@@ -1,7 +1,7 @@
 """The training step: one update, a pure function of (state, batch), compiled once."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 from biobert_jax.model import loops
 from biobert_jax.model.heads import WeightedSum
 from biobert_jax.model.partitioning import ROWS, constrain
+from biobert_jax.training.ahead import CompiledAhead
 from biobert_jax.training.compiler_options import compiler_options
 
 # (batch, key) to what the losses take: arrays whose first axis are the batch's rows.
@@ -52,8 +53,9 @@ def make_train_step(
     accumulation_steps: int = 1,
     gradient_dtype: str = "float32",
     overlap_reductions: str = "never",
+    later: Sequence[dict[str, Array]] = (),
 ) -> Callable[[TrainState, dict[str, Array]], tuple[TrainState, dict[str, Array]]]:
-    """The update, compiled at its first call for each shape of batch.
+    """The update, compiled at its first call for each shape of batch, or ahead of it.
 
     The state given to it is donated. Nothing may move between host and devices unasked: a batch
     that was not placed, or a constant left on the host, is an error.
@@ -70,6 +72,7 @@ def make_train_step(
       gradient_dtype: what the parameters are cast to before they are differentiated, and so what
         gradients are summed over the devices in.
       overlap_reductions: see `compiler_options`.
+      later: abstract batches of other shapes that will come, compiled in the background.
 
     Returns:
       A function to the next state and float32 metrics: `loss`, each sum's mean, `grad_norm`
@@ -86,11 +89,15 @@ def make_train_step(
         gradient_dtype=gradient_dtype,
         overlap_reductions=overlap_reductions,
     )
+    abstract_like = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), like
+    )
+    ahead = CompiledAhead(step, mesh, abstract_like, later)
 
     @functools.wraps(step)
     def guarded(state, batch):
         with jax.set_mesh(mesh), jax.transfer_guard("disallow"):
-            return step(state, batch)
+            return ahead(state, batch)
 
     return guarded
 
