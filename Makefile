@@ -68,9 +68,10 @@ test-newest: ## the tests with the newest versions that setup.py allows: PYTHON=
 	@$(VENV)-newest/bin/python -m pip list | grep -iE '^(jax|jaxlib|flax|optax|orbax-checkpoint|numpy|tensorflow-cpu) '
 	@$(VENV)-newest/bin/python $(TESTS) $(ARGS)
 
-lint: $(TEST) ## ruff: rules and format
+lint: $(TEST) ## ruff: rules and format; shellcheck
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
+	@$(VENV)/bin/shellcheck tpu_scripts/pod/*.sh .ci/run
 
 format: $(TEST) ## let ruff mend what it can
 	@$(RUN) -m ruff check --fix .

