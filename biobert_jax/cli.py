@@ -153,7 +153,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     refuse_stray_words(args, stray)
     if stray:
         raise UsageError(f"biobert {args.verb}: {stray[0]} belongs to no option: see its --help")
-    args.parser.check_paths(args, remote=getattr(args, "runner", "") == "beam")
+    args.parser.check_paths(args, getattr(args, "in_buckets", ()))
     return args
 
 

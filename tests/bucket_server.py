@@ -144,6 +144,7 @@ class _Handler(RequestHandler):
     # An answer and its head are two writes, which Nagle's algorithm would hold back.
     disable_nagle_algorithm = True
     server: BucketServer
+    generation_read = 0
 
     def handle_one_request(self) -> None:
         self.raw_requestline = self.rfile.readline(65537)
@@ -151,6 +152,7 @@ class _Handler(RequestHandler):
             self.close_connection = True
             return
         body = self._body()
+        self.generation_read = 0
         self.storage = self.server.storage
         if self.server.keep_requests:
             self.server.requests.append(Request(self.command, unquote(self.path), body))
@@ -227,7 +229,14 @@ class _Handler(RequestHandler):
         elif "upload_id" in query:
             self._take_a_part(query["upload_id"])
         else:
+            # Readers go on from what they read, and the emulator does not say which it was.
+            self.generation_read = now if self.command == "GET" else 0
             Router(self).handle(self.command)
+
+    def end_headers(self) -> None:
+        if self.generation_read:
+            self.send_header("x-goog-generation", str(self.generation_read))
+        super().end_headers()
 
     def _name_in_body(self) -> str:
         head = self.rfile.getvalue()[:65536]

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NoReturn
 
 from biobert_jax.errors import UsageError, nearest
@@ -68,8 +68,12 @@ class Parser(argparse.ArgumentParser):
             near = did_you_mean(name, known) or f"see {self.prog} --help: "
             raise UsageError(f"{self.prog} has no option {name}: {near.removesuffix(': ')}")
 
-    def check_paths(self, args: argparse.Namespace, *, remote: bool) -> None:
-        """Raises a UsageError for an empty path and, unless `remote`, for a URL in place of one."""
+    def check_paths(self, args: argparse.Namespace, in_buckets: Container[str]) -> None:
+        """Raises a UsageError for an empty path, and for an address where none is understood.
+
+        Args:
+          in_buckets: the options, by their `dest`, whose paths may begin with gs://.
+        """
         for action in self._actions:
             if not _PATH.search(str(action.metavar)):
                 continue
@@ -78,10 +82,16 @@ class Parser(argparse.ArgumentParser):
             for value in values if isinstance(values, list | tuple) else [values]:
                 if value is not None and not str(value).strip():
                     raise UsageError(f"{self.prog}: {name} is empty: give a path")
-                if "://" in str(value) and not remote:
-                    raise UsageError(
-                        f"{name} {value}: only local paths in this version: copy the files here"
-                    )
+                for part in str(value).split(","):
+                    if "://" not in part:
+                        continue
+                    if action.dest not in in_buckets:
+                        raise UsageError(f"{name} {value}: only local paths: copy the files here")
+                    if not part.strip().removeprefix("@").startswith("gs://"):
+                        raise UsageError(
+                            f"{name} {value}: only local paths and gs:// can be used: copy the "
+                            "files to one"
+                        )
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -13,22 +13,27 @@ fail nothing is written then.
 """
 
 import argparse
+import contextlib
 import importlib.util
+import os
 import sys
+from pathlib import Path
 
+from biobert_jax import storage
 from biobert_jax.commands.field_options import add_fields, field_values
 from biobert_jax.commands.input_options import add_corpus_options, read_options
 from biobert_jax.commands.left_out import print_left_out
 from biobert_jax.commands.progress import StageProgress
 from biobert_jax.corpus.formats import FORMATS
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments
-from biobert_jax.errors import UserError, printable
+from biobert_jax.errors import UsageError, UserError, printable
 from biobert_jax.machine import usable_cpus
 from biobert_jax.units import plural
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
+    parser.set_defaults(in_buckets=("input", "vocab", "output"))
     add_corpus_options(parser)
     parser.add_argument(
         "--vocab",
@@ -53,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--project=P --region=R --temp_location=gs://B/tmp (%(default)s)",
     )
     running.add_argument(
+        "--scratch",
+        metavar="DIR",
+        help="where to work at an output in a bucket (~/.cache/biobert_jax/scratch)",
+    )
+    running.add_argument(
         "--dry_run",
         action="store_true",
         help="read a sample, say what the run would take (rows, disk, time), and write nothing",
@@ -68,16 +78,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prepares, and prints what the data set holds."""
     from biobert_jax.corpus.inputs import expand_inputs, standard_input_as_file
+    from biobert_jax.corpus.pipeline.bucket import scratch_folder
 
     if args.workers < 1:
         raise UserError(f"--workers {args.workers}: give a number above 0")
     inputs = expand_inputs(args.input, FORMATS[args.format].suffixes, output=args.output)
-    with standard_input_as_file(inputs, args.output) as files:
-        return _prepare(args, tuple(files))
+    if args.runner == "beam":
+        return _prepare(args, inputs, args.output)
+    with contextlib.ExitStack() as stack:
+        place = Path(args.output)  # where files are made
+        if storage.is_remote(args.output):
+            place = stack.enter_context(scratch_folder(args.output, args.scratch or ""))
+        elif args.scratch:
+            raise UsageError("--scratch is for an --output in a bucket")
+        files = stack.enter_context(standard_input_as_file(inputs, place))
+        return _prepare(args, tuple(files), place)
 
 
-def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
+def _prepare(args: argparse.Namespace, inputs: tuple[str, ...], place: str | os.PathLike) -> int:
     from biobert_jax.corpus.inputs import without_copies
+    from biobert_jax.corpus.pipeline.bucket import prepare_for_bucket
     from biobert_jax.corpus.pipeline.prepare import prepare
 
     arguments = PrepareArguments(
@@ -88,20 +108,22 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
         **field_values(args, PrepareArguments),
     )
     if args.dry_run:
-        _dry_run(arguments, args)
+        _dry_run(arguments, args, place)
         return 0
     if args.runner == "beam":
         manifest = _beam()(arguments, args.output, args.passed_on, notice=_notice)
     else:
         with StageProgress() as progress:
-            manifest = prepare(
-                arguments,
-                args.output,
-                workers=args.workers,
-                progress=progress,
-                notice=_notice,
-                needs_space=args.check_space,
-            )
+            options = {
+                "workers": args.workers,
+                "progress": progress,
+                "notice": _notice,
+                "needs_space": args.check_space,
+            }
+            if storage.is_remote(args.output):
+                manifest = prepare_for_bucket(arguments, args.output, Path(place), **options)
+            else:
+                manifest = prepare(arguments, place, **options)
     dropped = ", ".join(f"{count:,} {name}" for name, count in manifest.dropped.items())
     print(
         f"{printable(args.output)}: {plural(manifest.num_documents, 'document')} "
@@ -129,7 +151,7 @@ def _prepare(args: argparse.Namespace, inputs: tuple[str, ...]) -> int:
     return 1 if manifest.failed else 0
 
 
-def _dry_run(arguments, args: argparse.Namespace) -> None:
+def _dry_run(arguments, args: argparse.Namespace, place: str | os.PathLike) -> None:
     """Prints what a sample says of the run; an error where the disk is too small."""
     from biobert_jax.corpus.pipeline import estimate
     from biobert_jax.units import duration, size
@@ -148,8 +170,8 @@ def _dry_run(arguments, args: argparse.Namespace) -> None:
         f"of input a second and core on a sample of {size(found.sample_bytes)} of text; nothing is "
         "written"
     )
-    if args.check_space and "://" not in args.output:
-        estimate.check_disk(found, args.output)
+    if args.check_space and args.runner == "local":
+        estimate.check_disk(found, place)
 
 
 def _notice(line: str) -> None:

@@ -13,8 +13,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from etils import epath
-
+from biobert_jax import storage
 from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.corpus.readers.sniff import Expected
 from biobert_jax.errors import UserError, nearest
@@ -139,8 +138,10 @@ def _entry_files(entry: str, suffixes: Sequence[str], output: str | os.PathLike)
 
 
 def _files(part: str, suffixes: Sequence[str], output: str | os.PathLike) -> Iterator[str]:
-    if "://" in part:
-        yield from _remote(part)
+    if part.startswith(f"@{storage.SCHEME}"):
+        yield from _listed(part[1:])
+    elif "://" in part:
+        yield from _remote(part, suffixes, output)
     elif part == "-":
         yield STDIN
     elif (mode := _mode(part)) is not None:
@@ -171,7 +172,7 @@ def _below(folder: str, suffixes: Sequence[str], output: str | os.PathLike) -> l
     def refuse(error: OSError) -> None:
         raise UserError(f"--input: {error.filename}: {error.strerror}") from error
 
-    endings = tuple(s.lower() + packed for s in suffixes for packed in ("", ".gz"))
+    endings = _endings(suffixes)
     own = os.path.realpath(output) if output and "://" not in os.fspath(output) else ""
     found = []
     for place, folders, names in os.walk(folder, onerror=refuse):
@@ -189,6 +190,10 @@ def _below(folder: str, suffixes: Sequence[str], output: str | os.PathLike) -> l
             f"give a pattern, such as '{os.path.join(folder, '*')}'"
         )
     return sorted(found)
+
+
+def _endings(suffixes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(s.lower() + packed for s in suffixes for packed in ("", ".gz"))
 
 
 def _listed(path: str) -> Iterator[str]:
@@ -222,14 +227,31 @@ def _matches(pattern: str) -> list[str]:
     return found
 
 
-def _remote(pattern: str) -> list[str]:
-    # Only names are globbed for, and a whole path is taken as it is.
-    path = epath.Path(pattern)
-    found = path.parent.glob(path.name) if glob.has_magic(path.name) else [path]
-    files = sorted(os.fspath(match) for match in found)
-    if not files:
-        raise UserError(f"--input: no file matches {pattern}")
-    return files
+def _remote(part: str, suffixes: Sequence[str], output: str | os.PathLike) -> list[str]:
+    storage.check_scheme(part, "--input")
+    if glob.has_magic(part):
+        found = [one.path for one in storage.glob(part)]
+        if not found:
+            raise UserError(f"--input: no file matches {part}")
+        return found
+    if not part.endswith("/") and storage.exists(part):
+        return [part]
+    endings = _endings(suffixes)
+    folder, own = part.rstrip("/") + "/", os.fspath(output).rstrip("/") + "/"
+    found = [
+        one.path
+        for one in storage.list_folder(part)
+        if one.name.lower().endswith(endings)
+        and not one.path.startswith(own)
+        and "/." not in f"/{one.path.removeprefix(folder)}"
+    ]
+    if not found:
+        wanted = ", ".join(suffixes)
+        raise UserError(
+            f"--input: {part}: no such file, and no folder with one that ends in {wanted} (or .gz "
+            f"behind it): give a pattern, such as '{folder}*'"
+        )
+    return found
 
 
 def _absence(name: str) -> str:

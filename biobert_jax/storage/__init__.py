@@ -9,7 +9,7 @@ process may have changed. What a user can mend is a UserError of one line.
 when the first object is asked for; JAX and TensorFlow never.
 """
 
-from biobert_jax.storage.connection import check_scheme, is_remote, path
+from biobert_jax.storage.connection import SCHEME, check_scheme, etils_path, is_remote, path
 from biobert_jax.storage.faults import ConflictError, MissingError, StorageError
 from biobert_jax.storage.folders import delete_folder, download_folder, upload_folder
 from biobert_jax.storage.objects import (
@@ -21,11 +21,14 @@ from biobert_jax.storage.objects import (
     read_bytes,
     read_object,
     stat,
+    stat_all,
     write_bytes,
 )
+from biobert_jax.storage.reading import open_read
 from biobert_jax.storage.transfers import download, upload
 
 __all__ = [
+    "SCHEME",
     "ConflictError",
     "MissingError",
     "StorageError",
@@ -35,14 +38,17 @@ __all__ = [
     "delete_folder",
     "download",
     "download_folder",
+    "etils_path",
     "exists",
     "glob",
     "is_remote",
     "list_folder",
+    "open_read",
     "path",
     "read_bytes",
     "read_object",
     "stat",
+    "stat_all",
     "upload",
     "upload_folder",
     "write_bytes",

@@ -61,11 +61,19 @@ def path(path: str | os.PathLike) -> "Path | epath.Path":
     Raises:
       UserError: gcsfs is not installed, where it is needed.
     """
-    if not is_remote(path):
-        return Path(path)
-    connect()
+    return etils_path(path) if is_remote(path) else Path(path)
+
+
+def etils_path(path: str | os.PathLike) -> "epath.Path":
+    """An etils.epath.Path, of a local path too: both kinds have the same methods.
+
+    Raises:
+      UserError: gcsfs is not installed, where it is needed.
+    """
     from etils import epath
 
+    if is_remote(path):
+        connect()
     return epath.Path(path)
 
 
@@ -116,7 +124,7 @@ def run(
         except FileNotFoundError as error:
             if error.errno is not None or isinstance(error, MissingError):
                 raise
-            raise await _missing(connection, os.fspath(path)) from error
+            raise await missing(connection, os.fspath(path)) from error
         except Exception as error:
             raise explained(error, os.fspath(path), doing, patience_seconds()) from error
         finally:
@@ -131,8 +139,8 @@ def run(
         raise
 
 
-async def _missing(connection: "PatientFileSystem", path: str) -> MissingError:
-    """Whether it is the bucket or the object that is not there: the answer to both is 404."""
+async def missing(connection: "PatientFileSystem", path: str) -> MissingError:
+    """The error of a path where nothing is; the answer to want of a bucket or an object is 404."""
     bucket, name = split(path)
     try:
         await connection._call("GET", "b/{}/o", bucket, maxResults=1)

@@ -59,7 +59,7 @@ def upload_folder(
     path: str | os.PathLike,
     *,
     last: Sequence[str] = (),
-    replacing: bool = False,
+    owned: Callable[[str], bool] = lambda name: False,
 ) -> None:
     """Copies a local folder's files, and those of folders within it, to objects.
 
@@ -69,7 +69,8 @@ def upload_folder(
     Args:
       last: names, within the folder, of what says that it is whole: deleted before anything else
         is written, and written in this order when all else is there.
-      replacing: whether objects that the local folder lacks are deleted, before `last` is written.
+      owned: tells from a name whether an object that the local folder lacks is deleted; it is
+        before `last` is written.
 
     Raises:
       StorageError, OSError: as `transfers.upload`.
@@ -80,7 +81,7 @@ def upload_folder(
     async def send(connection: "PatientFileSystem") -> None:
         there = {_within(folder, one): one for one in await _list(connection, folder)}
         new = [name for name in names if not _same(there.get(name), root / name)]
-        strange = [name for name in there if name not in names] if replacing else []
+        strange = [name for name in there if name not in names and owned(name)]
         if new or strange:
             await _delete(connection, [there[name] for name in reversed(last) if name in there])
         await _several(

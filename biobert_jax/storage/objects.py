@@ -1,5 +1,6 @@
 """Single objects: looked at, listed, read, written and deleted."""
 
+import asyncio
 import contextlib
 import datetime
 import json
@@ -7,17 +8,19 @@ import os
 import re
 import secrets
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import google_crc32c
 
-from biobert_jax.storage.connection import SCHEME, run, split
+from biobert_jax.storage.connection import SCHEME, missing, run, split
 from biobert_jax.storage.faults import ConflictError, MissingError, StorageError
 
 if TYPE_CHECKING:
     from biobert_jax.storage.gcsfs_patient import PatientFileSystem
 
+REQUESTS_AT_A_TIME = 32
 # A conditional write is told by it from another's, where the answer to it was lost.
 _WRITE_ID = "biobert-write-id"
 
@@ -50,7 +53,12 @@ class StoredObject:
 
 def crc32c_of(content: bytes) -> str:
     """The CRC32C of bytes as buckets write it."""
-    return b64encode(google_crc32c.Checksum(content).digest()).decode()
+    return encoded_crc32c(google_crc32c.Checksum(content))
+
+
+def encoded_crc32c(sums: google_crc32c.Checksum) -> str:
+    """A CRC32C as buckets write it."""
+    return b64encode(sums.digest()).decode()
 
 
 def stat(path: str | os.PathLike) -> StoredObject:
@@ -61,6 +69,26 @@ def stat(path: str | os.PathLike) -> StoredObject:
       StorageError: no right to read it, no credentials, no answer.
     """
     return run(path, "read", lambda connection: stat_async(connection, os.fspath(path)))
+
+
+def stat_all(paths: Sequence[str]) -> list[StoredObject]:
+    """`stat` of each of many paths, several at a time."""
+    if not paths:
+        return []
+
+    async def look(connection: "PatientFileSystem") -> list[StoredObject]:
+        places = asyncio.Semaphore(REQUESTS_AT_A_TIME)
+
+        async def one(path: str) -> StoredObject:
+            async with places:
+                try:
+                    return await stat_async(connection, path)
+                except FileNotFoundError as error:
+                    raise await missing(connection, path) from error
+
+        return list(await asyncio.gather(*map(one, paths)))
+
+    return run(paths[0], "read", look)
 
 
 def exists(path: str | os.PathLike) -> bool:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -16,6 +15,7 @@ from biobert_jax.storage.objects import (
     StoredObject,
     check_crc32c,
     described,
+    encoded_crc32c,
     media_address,
     object_of,
     own_or_conflict,
@@ -95,7 +95,7 @@ async def download_async(
                 crc32c.update(block)
                 if sha256:
                     sums.update(block)
-        check_crc32c(found, b64encode(crc32c.digest()).decode())
+        check_crc32c(found, encoded_crc32c(crc32c))
         if sha256 and sums.hexdigest() != sha256:
             raise StorageError(
                 f"{found.path}: damaged: its SHA-256 is {sums.hexdigest()[:12]}…, not "
@@ -197,4 +197,4 @@ def crc32c_of_file(stream: IO[bytes]) -> str:
     sums = google_crc32c.Checksum()
     while block := stream.read(_BLOCK_BYTES):
         sums.update(block)
-    return b64encode(sums.digest()).decode()
+    return encoded_crc32c(sums)

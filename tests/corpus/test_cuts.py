@@ -109,7 +109,6 @@ def test_what_cannot_be_cut_is_shared_out_by_records(tmp_path, format):
         assert [(t.share.num_parts, t.share.stop) for t in plan] == [(8, None)] * 8
     (tmp_path / "plain").write_bytes(data)
     assert not byte_shares(str(tmp_path / "plain"), len(data), 20, "pubmed")
-    assert not byte_shares("gs://bucket/a.txt", 1 << 30, 20, format)
     assert not byte_shares(str(tmp_path / "absent"), 1 << 30, 20, format)
 
 

@@ -1,6 +1,5 @@
 import contextlib
 import gzip
-import io
 import os
 import pickle
 
@@ -8,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from biobert_jax import storage
 from biobert_jax.corpus.documents import CorpusFileError, ReadCounts
-from biobert_jax.corpus.readers import compressed, open_documents
+from biobert_jax.corpus.readers import open_documents
 from biobert_jax.corpus.readers.compressed import open_bytes
 from biobert_jax.errors import UserError
+from biobert_jax.storage import reading
 
 # Compresses badly, so that damage anywhere in the file meets data.
 TEXT = "".join(
@@ -120,43 +121,26 @@ def test_a_pipe_can_be_read(tmp_path, pack):
     assert passages == [("one",), ("two",)]
 
 
-class ObjectStore:
-    """Like epath with TensorFlow's gs:// files: no peek, no read1, no OSError; closes itself."""
-
-    def __init__(self, data, fault_at=None):
-        self.stream, self.fault_at, self.closed = io.BytesIO(data), fault_at, False
-
-    @contextlib.contextmanager
-    def open(self, mode):
-        assert mode == "rb"
-        yield self
-        self.closed = True
-
-    def read(self, size):
-        if self.fault_at is not None and self.stream.tell() >= self.fault_at:
-            raise RuntimeError("bucket\nis gone")
-        return self.stream.read(size)
-
-    def seek(self, position):
-        self.stream.seek(position)
-
-
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_object_stores(monkeypatch, pack):
-    store = ObjectStore(pack(TEXT.encode()))
-    monkeypatch.setattr(compressed.epath, "Path", lambda path: store)
-    assert read("gs://bucket/corpus.txt") == TEXT.encode()
-    assert store.closed
+def test_objects(bucket, pack, monkeypatch):
+    monkeypatch.setattr(reading.open_read, "__defaults__", (1000,))
+    path = f"{bucket.bucket}/compressed/corpus.txt"
+    storage.write_bytes(path, pack(TEXT.encode()))
+    with bucket.failing(share=0.1, seed=2, faults=("reset", "cut")):
+        assert read(path) == TEXT.encode()
 
 
-def test_an_object_stores_own_errors_become_ours(monkeypatch):
-    # The fault lies at the very start, then after the first bytes.
-    for fault_at, position in [(0, ""), (1000, "byte 65536")]:
-        store = ObjectStore(bytes(1 << 20), fault_at)
-        monkeypatch.setattr(compressed.epath, "Path", lambda path, store=store: store)
-        with pytest.raises(CorpusFileError, match="bucket is gone") as caught:
-            read("gs://bucket/corpus.txt")
-        assert (caught.value.path, caught.value.position) == ("gs://bucket/corpus.txt", position)
+def test_a_bucket_that_fails_is_no_fault_of_the_file(bucket):
+    path = f"{bucket.bucket}/compressed/fails.txt"
+    storage.write_bytes(path, b"text")
+    with bucket.refusing(("/download/", 403)), pytest.raises(storage.StorageError):
+        read(path)
+    storage.delete(path)
+    with pytest.raises(CorpusFileError, match="there is no such object"):
+        read(path)
+    storage.write_bytes(path, gzip.compress(TEXT.encode())[:-3])
+    with pytest.raises(CorpusFileError, match="ends too early"):
+        read(path)
 
 
 def test_the_file_is_closed_when_a_reader_is_left_early(tmp_path):

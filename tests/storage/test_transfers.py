@@ -110,15 +110,15 @@ def test_what_says_that_it_is_whole_goes_first_and_comes_last(bucket, folder, tm
     before = len(bucket.requests)
     with bucket.refusing(("POST /upload/storage/v1/b/bucket/o", 403)):
         with pytest.raises(storage.StorageError):
-            storage.upload_folder(local, folder, last=("manifest",), replacing=True)
+            storage.upload_folder(local, folder, last=("manifest",), owned=lambda name: name == "a")
     assert f"{folder}/manifest" not in [one.path for one in storage.list_folder(folder)]
-    storage.upload_folder(local, folder, last=("manifest",), replacing=True)
+    storage.upload_folder(local, folder, last=("manifest",), owned=lambda name: name == "a")
     assert [one.name for one in storage.list_folder(folder)] == ["b", "c", "manifest"]
     writes = [r for r in bucket.requests[before:] if r.method in ("POST", "DELETE")]
     assert [b'/manifest"' in write.body for write in writes] == [False] * (len(writes) - 1) + [True]
     # Sent once more, nothing is.
     before = len(bucket.requests)
-    storage.upload_folder(local, folder, last=("manifest",), replacing=True)
+    storage.upload_folder(local, folder, last=("manifest",), owned=lambda name: name == "a")
     assert {r.method for r in bucket.requests[before:]} == {"GET"}
 
 

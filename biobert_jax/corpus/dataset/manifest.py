@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from etils import epath
-
-from biobert_jax import json_fields
+from biobert_jax import json_fields, storage
 from biobert_jax.corpus.dataset.records import RecordFormat
 from biobert_jax.corpus.dataset.tfrecord import read_tfrecords
 from biobert_jax.corpus.formats import OBJECTIVES, RECORD_FORMATS
@@ -137,7 +135,7 @@ def read_manifest(directory: str | os.PathLike) -> Manifest:
       UserError: no folder or no manifest there (an unfinished run says so); another version;
         a file that is not a manifest.
     """
-    directory = epath.Path(directory)
+    directory = storage.etils_path(directory)
     path = directory / NAME
     if not path.is_file():
         unfinished = (directory / ".work").is_dir()

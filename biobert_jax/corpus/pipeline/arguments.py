@@ -208,8 +208,10 @@ class PrepareArguments:
 def load_vocabulary(vocab: str, do_lower_case: str) -> "Tokenizer":
     """The tokenizer of `PrepareArguments` of these two."""
     from biobert_jax.corpus.text.tokenization import load_tokenizer
+    from biobert_jax.corpus.text.tokenizer_files import local_vocabulary
 
-    return load_tokenizer(vocab, do_lower_case=_LOWER_CASE[do_lower_case])
+    with local_vocabulary(vocab) as path:
+        return load_tokenizer(path, do_lower_case=_LOWER_CASE[do_lower_case])
 
 
 def input_sizes(paths: Sequence[str]) -> list[int]:

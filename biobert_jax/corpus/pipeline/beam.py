@@ -10,7 +10,6 @@ for Dataflow, a shared folder or one machine otherwise. It has the form that the
 it, so that either goes on where the other was stopped.
 """
 
-import contextlib
 import dataclasses
 import json
 import shutil
@@ -26,6 +25,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsList, AsSingleton, TaggedOutput
 from etils import epath
 
+from biobert_jax import storage
 from biobert_jax.corpus.dataset.manifest import NAME, SPLITS, Manifest
 from biobert_jax.corpus.dataset.records import RecordFormat, encode_rows
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments, fingerprint, work_claim
@@ -120,25 +120,11 @@ def _run(tasks: Sequence[Task], place: "_Place", pipeline_options: Sequence[str]
 
 def _place(arguments: PrepareArguments, output: str) -> "_Place":
     """What workers need: the vocabulary's content, since its path means nothing elsewhere."""
-    with _local_vocabulary(arguments) as local:
-        tokenizer = local.load_tokenizer()
-        content = tokenizer.vocab_bytes()
+    tokenizer = arguments.load_tokenizer()
+    content = tokenizer.vocab_bytes()
     # Tasks name their files: a list of millions must not travel with every worker's code.
     common = dataclasses.replace(arguments, inputs=())
     return _Place(common, tokenizer.file_name, content, tokenizer.options.to_dict(), output)
-
-
-@contextlib.contextmanager
-def _local_vocabulary(arguments: PrepareArguments) -> Iterator[PrepareArguments]:
-    """The arguments with a vocabulary on this machine. Of a remote one the file alone is taken."""
-    if "://" not in arguments.vocab:
-        yield arguments
-        return
-    path = epath.Path(arguments.vocab)
-    with tempfile.TemporaryDirectory(prefix="biobert-") as folder:
-        local = Path(folder, path.name)
-        local.write_bytes(path.read_bytes())
-        yield dataclasses.replace(arguments, vocab=str(local))
 
 
 def _build(pipeline: beam.Pipeline, tasks: Sequence[Task], place: "_Place") -> None:
@@ -226,7 +212,7 @@ class _Stage(beam.DoFn):
         for kind in kinds:
             source = task_path(folder, task, kind)
             if source.exists():
-                epath.Path(source).copy(self._kept(task, kind), overwrite=True)
+                storage.etils_path(source).copy(self._kept(task, kind), overwrite=True)
 
     def fetch(self, task: Task, folder: str, kinds: Iterable[str]) -> None:
         """Copies a task's files to here."""
@@ -235,7 +221,7 @@ class _Stage(beam.DoFn):
                 kept.copy(task_path(folder, task, kind), overwrite=True)
 
     def _kept(self, task: Task, kind: str) -> epath.Path:
-        return epath.Path(self.place.output) / WORK / task_path("", task, kind).name
+        return storage.etils_path(self.place.output) / WORK / task_path("", task, kind).name
 
 
 class _Encode(_Stage):
@@ -302,8 +288,8 @@ class _Write(_Stage):
             format: RecordFormat = arguments.format_of_records(tokenizer.vocab_size)
             name = shard_name(split, index, count)
             shard = write_shard(Path(folder), split, name, encode_rows(rows, format), len(rows))
-            kept = epath.Path(self.place.output) / WORK / name
-            epath.Path(folder, name).copy(kept, overwrite=True)
+            kept = storage.etils_path(self.place.output) / WORK / name
+            storage.etils_path(folder, name).copy(kept, overwrite=True)
         yield shard
 
 
@@ -350,7 +336,7 @@ def _write_outcome(
         "failed": resolved["failed"],
         "shards": sorted(shards, key=lambda s: (SPLITS.index(s["split"]), s["name"])),
     }
-    epath.Path(path).write_text(json.dumps(outcome))
+    storage.etils_path(path).write_text(json.dumps(outcome))
 
 
 def _first(pair: tuple[int, Any]) -> int:

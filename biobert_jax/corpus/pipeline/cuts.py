@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from biobert_jax import storage
 from biobert_jax.corpus.documents import CorpusFileError, Share
-from biobert_jax.corpus.readers.compressed import is_gzip
+from biobert_jax.corpus.readers.compressed import is_gzip, open_stored
 from biobert_jax.corpus.readers.lines import ends_lines_at_returns
 
 # Behind a line; for text behind a blank line as well. Blank lines of other white space than
@@ -26,10 +27,12 @@ def byte_shares(path: str, size: int, num_parts: int, format: str) -> list[Share
 
     A function of the file's content alone. Numbers of lines and documents are yet to be filled in.
     """
-    if format not in _CUTS or "://" in path or num_parts < 2:
+    if format not in _CUTS or num_parts < 2:
         return []
     try:
-        if not os.path.isfile(path) or is_gzip(path) or ends_lines_at_returns(path):
+        if not (storage.is_remote(path) or os.path.isfile(path)):
+            return []
+        if is_gzip(path) or ends_lines_at_returns(path):
             return []
         bounds = [0, *_cuts(path, size, num_parts, _CUTS[format]), size]
     except (OSError, CorpusFileError):  # Whoever reads it says what is wrong.
@@ -41,7 +44,7 @@ def byte_shares(path: str, size: int, num_parts: int, format: str) -> list[Share
 
 
 def _cuts(path: str, size: int, num_parts: int, pattern: re.Pattern[bytes]) -> Iterator[int]:
-    with open(path, "rb") as stream:
+    with open_stored(path) as stream:
         for part in range(1, num_parts):
             # From the byte before, so that a cut just there is found.
             begin, end = (n * size // num_parts - 1 for n in (part, part + 1))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from biobert_jax import storage
 from biobert_jax.corpus.dataset.records import id_dtype
 from biobert_jax.corpus.documents import CorpusFileError, Document, ReadCounts
 from biobert_jax.corpus.pipeline.arguments import PrepareArguments, load_vocabulary
@@ -213,10 +214,11 @@ def document_encoder(
 
 def warm_tokenizer(arguments: PrepareArguments) -> Tokenizer:
     """The arguments' tokenizer, with what it remembers from the tasks before."""
-    status = os.stat(arguments.vocab)
-    return _loaded_tokenizer(
-        arguments.vocab, arguments.do_lower_case, status.st_mtime_ns, status.st_size
-    )
+    state = ()
+    if not storage.is_remote(arguments.vocab):  # whose processes serve one run
+        status = os.stat(arguments.vocab)
+        state = (status.st_mtime_ns, status.st_size)
+    return _loaded_tokenizer(arguments.vocab, arguments.do_lower_case, *state)
 
 
 @functools.lru_cache(maxsize=1)

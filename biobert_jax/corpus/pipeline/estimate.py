@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from etils import epath
 
 from biobert_jax.corpus.dataset.records import encode_rows, id_dtype
 from biobert_jax.corpus.dataset.tfrecord import frame
@@ -23,6 +22,7 @@ from biobert_jax.corpus.pipeline.shards import num_shards
 from biobert_jax.corpus.pipeline.spill import KEY_DTYPE, NUM_RANGES, sorted_chunks
 from biobert_jax.corpus.pipeline.tasks import file_states, plan_tasks
 from biobert_jax.corpus.readers import open_documents
+from biobert_jax.corpus.readers.compressed import open_stored
 from biobert_jax.corpus.rows.pairs import SentenceTokens
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.disk import check_space, free_bytes
@@ -207,7 +207,7 @@ def _read_some(arguments, path: str, stored: int, encode, sample: _Sample) -> No
 
 def _expansion(path: str) -> float:
     """Bytes of text a byte stored, told from the file's beginning."""
-    with epath.Path(path).open("rb") as stream:
+    with open_stored(path) as stream:
         head = stream.read(1 << 18)
     if not head.startswith(b"\x1f\x8b"):
         return 1.0

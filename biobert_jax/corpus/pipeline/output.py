@@ -14,7 +14,7 @@ from typing import Any
 
 from etils import epath
 
-from biobert_jax import json_fields
+from biobert_jax import json_fields, storage
 from biobert_jax.corpus.dataset.manifest import (
     INPUTS,
     NAME,
@@ -39,7 +39,7 @@ CLAIM = "fingerprint"
 WORK_VERSION = 2
 LOCK = "lock"
 # What `prepare` writes: files of these names are its own to replace.
-_OWN_SHARD = re.compile(r"(train|heldout)-\d{5,}-of-\d{5,}\.tfrecord")
+OWN_SHARD = re.compile(r"(train|heldout)-\d{5,}-of-\d{5,}\.tfrecord")
 
 
 def input_record(
@@ -81,7 +81,7 @@ def finished_before(
     Raises:
       UserError: another set, other files, or inputs that have changed.
     """
-    folder = epath.Path(output)
+    folder = storage.etils_path(output)
     is_local = "://" not in os.fspath(folder)
     if not (folder / NAME).exists():
         others = folder.is_dir() and any(path.name != WORK for path in folder.iterdir())
@@ -167,7 +167,7 @@ def claimed(output: str | os.PathLike, claim: str) -> Iterator[epath.Path]:
     Raises:
       UserError: another run is at work there, or one with other arguments is unfinished.
     """
-    folder = epath.Path(output)
+    folder = storage.etils_path(output)
     work = folder / WORK
     try:
         work.mkdir(parents=True, exist_ok=True)
@@ -175,12 +175,9 @@ def claimed(output: str | os.PathLike, claim: str) -> Iterator[epath.Path]:
         raise UserError(f"--output {output}: cannot be made ({error.strerror})") from error
     try:
         with locked(folder):
-            path, claim = work / CLAIM, f"{claim} {WORK_VERSION}"
-            if path.exists() and path.read_text() != claim:
-                raise UserError(
-                    f"--output {output} holds an unfinished run with other inputs or arguments, or "
-                    f"of another version: finish that, choose another folder, or remove {work}"
-                )
+            path, claim = work / CLAIM, claim_text(claim)
+            if path.exists():
+                refuse_other_work(path.read_text(), claim, output)
             _write(path, claim)
             yield work
     except OSError as error:
@@ -188,6 +185,21 @@ def claimed(output: str | os.PathLike, claim: str) -> Iterator[epath.Path]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:
             error.filename = str(output)
         raise
+
+
+def claim_text(claim: str) -> str:
+    """What `.work/fingerprint` holds of a run; `claim`: see `arguments.work_claim`."""
+    return f"{claim} {WORK_VERSION}"
+
+
+def refuse_other_work(found: str, claim: str, output: str | os.PathLike) -> None:
+    """Raises a UserError where the claim found in `output` is not a run's own."""
+    if found != claim:
+        raise UserError(
+            f"--output {output} holds an unfinished run with other inputs or arguments, or of "
+            f"another version: finish that, choose another folder, or remove "
+            f"{storage.etils_path(output) / WORK}"
+        )
 
 
 @contextlib.contextmanager
@@ -233,14 +245,14 @@ def publish(
     Returns:
       The manifest, with the hashes of the files that describe the set.
     """
-    folder = epath.Path(output)
+    folder = storage.etils_path(output)
     work = folder / WORK
     # From here until the new one is written, no manifest speaks of these files.
     (folder / NAME).unlink(missing_ok=True)
     names = {shard.name for shard in manifest.shards}
     # What a run that died here had moved, of files that have changed since.
     for path in list(folder.iterdir()):
-        if path.name not in names and _OWN_SHARD.fullmatch(path.name):
+        if path.name not in names and OWN_SHARD.fullmatch(path.name):
             path.unlink()
     for name in names:
         if (work / name).exists():  # else a run that died here has moved it already

@@ -9,13 +9,11 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etils import epath
-
+from biobert_jax import storage
 from biobert_jax.corpus.documents import CorpusFileError, Share
 from biobert_jax.corpus.pipeline.cuts import byte_shares
 from biobert_jax.corpus.readers.lines import LineCounts, count_lines
@@ -29,8 +27,6 @@ TASK_BYTES = 4 << 20
 TASKS_WANTED = 1024
 MAX_SHARES = 8
 MAX_FILES = 4096
-# Requests to an object store at a time.
-REQUESTS = 32
 
 
 @dataclass(frozen=True)
@@ -121,20 +117,18 @@ def task_claim(task: Task) -> str:
 
 
 def file_states(paths: Sequence[str]) -> list[tuple[int, int]]:
-    """Sizes in bytes, as stored, and times of change of files; local ones in nanoseconds."""
+    """Sizes in bytes, as stored, and times of change in ns; of objects generations."""
 
-    def local(path: str) -> tuple[int, int]:
+    objects = iter(storage.stat_all([path for path in paths if storage.is_remote(path)]))
+
+    def state(path: str) -> tuple[int, int]:
+        if storage.is_remote(path):
+            found = next(objects)
+            return found.size, found.generation
         status = os.stat(path)
         return status.st_size, status.st_mtime_ns
 
-    def remote(path: str) -> tuple[int, int]:
-        status = epath.Path(path).stat()
-        return status.length, status.mtime
-
-    if not any("://" in path for path in paths):
-        return list(map(local, paths))
-    with ThreadPoolExecutor(REQUESTS) as pool:  # a request each
-        return list(pool.map(lambda path: remote(path) if "://" in path else local(path), paths))
+    return list(map(state, paths))
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:

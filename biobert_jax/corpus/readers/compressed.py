@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from etils import epath
 
+from biobert_jax import storage
 from biobert_jax.corpus.documents import CorpusFileError, ReadCounts
 from biobert_jax.corpus.readers.sniff import HEAD_BYTES, Expected, wrong_format
 
@@ -29,8 +30,8 @@ class _Source(io.RawIOBase):
     ):
         super().__init__()
         # read1 returns what one read below gives, so that a fault does not take along the good
-        # bytes before it. Streams from object stores have only read.
-        self._read = getattr(stream, "read1", stream.read)
+        # bytes before it.
+        self._read = stream.read1
         self._path = path
         self._counts = counts
         self._position = 0
@@ -64,7 +65,7 @@ class _Source(io.RawIOBase):
         size = size if self._left is None else min(size, self._left)
         try:
             data = self._read(size)
-        except Exception as error:  # Object stores raise their own types, not only OSError.
+        except (OSError, EOFError, zlib.error) as error:
             position = f"byte {self._position}"
             raise CorpusFileError(self._path, position, _reason(error)) from error
         self._position += len(data)
@@ -84,18 +85,19 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split())
 
 
-def _head(stream: BinaryIO) -> bytes:
-    """The file's first bytes, which stay to be read."""
-    if hasattr(stream, "peek"):  # A pipe can be peeked into but not rewound.
-        return stream.peek(8)[:8]
-    head = stream.read(8)
-    stream.seek(0)
-    return head
+def open_stored(path: str | os.PathLike) -> BinaryIO:
+    """Opens a local file or an object for reading, as it is stored. Raises OSError, StorageError.
+
+    What of an object cannot be read is no fault of it: the error is not to be taken for one.
+    """
+    if storage.is_remote(path):
+        return storage.open_read(path)
+    return open(path, "rb")
 
 
 def is_gzip(path: str) -> bool:
-    """Whether a local file is packed with gzip. Raises OSError."""
-    with open(path, "rb") as stream:
+    """Whether a file is packed with gzip. Raises as `open_stored`."""
+    with open_stored(path) as stream:
         return stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
 
 
@@ -127,10 +129,9 @@ def open_bytes(
     name = os.fspath(path)
     with contextlib.ExitStack() as stack:
         try:
-            # epath's gs:// backend returns a context manager and not a stream.
-            stream = stack.enter_context(epath.Path(path).open("rb"))
-            head = _head(stream)
-        except Exception as error:
+            stream = stack.enter_context(open_stored(path))
+            head = stream.peek(8)[:8]  # a pipe can be peeked into but not rewound
+        except (OSError, storage.MissingError) as error:
             raise CorpusFileError(name, "", _reason(error)) from error
         if head.startswith(_GZIP_MAGIC):
             stream = stack.enter_context(gzip.GzipFile(fileobj=stream, mode="rb"))

@@ -5,12 +5,15 @@ or checkpoint of ours. What they say is compared with each other and with the vo
 cased vocabulary on lower-cased text, or the reverse, is an error that no later step would notice.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from biobert_jax import storage
 from biobert_jax.errors import UserError
 from biobert_jax.json_fields import read_object, read_optional_object
 
@@ -22,6 +25,8 @@ CONFIG, FAST = "tokenizer_config.json", "tokenizer.json"
 MOST_CAPITALS_UNCASED = 0.01
 LEAST_CAPITALS_CASED = 0.04
 _MANIFESTS = ("manifest.json", "arrays.json")
+_VOCABULARIES = ("vocab.txt", "vocab.model", FAST)
+_BESIDE = (CONFIG, "added_tokens.json", *_MANIFESTS)
 _FLAGS = ("do_lower_case", "strip_accents", "tokenize_chinese_chars")
 
 
@@ -127,6 +132,28 @@ def read_tokenizer_files(
         flags.get("tokenize_chinese_chars", True),
         of_text,
     )
+
+
+@contextlib.contextmanager
+def local_vocabulary(path: str) -> Iterator[str]:
+    """A vocabulary on this machine: of one in a bucket a copy, with the files beside it that count.
+
+    Args:
+      path: as `load_tokenizer` takes it: a file, or a folder that holds one.
+
+    Raises:
+      StorageError: it cannot be read.
+    """
+    if not storage.is_remote(path):
+        yield path
+        return
+    is_file = storage.exists(path)
+    folder = path.rpartition("/")[0] if is_file else path
+    with tempfile.TemporaryDirectory(prefix="biobert-") as copy:
+        for found in storage.list_folder(folder, recursive=False):
+            if found.path == path or found.name in _VOCABULARIES + _BESIDE:
+                storage.download(found.path, Path(copy, found.name))
+        yield str(Path(copy, path.rpartition("/")[2]) if is_file else copy)
 
 
 def capitals(tokens: Sequence[str]) -> tuple[int, int]:
