@@ -26,6 +26,7 @@ from functools import partial
 from urllib.parse import parse_qs, unquote, urlparse
 
 from gcp_storage_emulator.handlers.buckets import create_bucket
+from gcp_storage_emulator.handlers.objects import _copy as copied
 from gcp_storage_emulator.server import RequestHandler, Router
 from gcp_storage_emulator.storage import Storage
 
@@ -224,6 +225,8 @@ class _Handler(RequestHandler):
             self._answer(412, {"error": {"code": 412, "message": message}})
         elif "generation" in query and int(query["generation"]) != now:
             self._answer(404, {"error": {"code": 404, "message": f"No such object: {name}"}})
+        elif "moveTo" in parts:
+            self._move(bucket, name)
         elif self.command == "GET" and parts[-1] == "o":
             self._list(query)
         elif "upload_id" in query:
@@ -243,10 +246,20 @@ class _Handler(RequestHandler):
         start = head.index(b"{")
         return json.JSONDecoder().raw_decode(head[start:].decode(errors="replace"))[0]["name"]
 
+    def _move(self, bucket: str, names: str) -> None:
+        source, target = names.split("/moveTo/o/")
+        if self.server.generation(bucket, source):
+            moved = copied(self.server.url, self.storage, bucket, source, bucket, target)
+            self.storage.delete_file(bucket, source)
+            self._answer(200, moved)
+        else:
+            self._answer(404, {"error": {"code": 404, "message": f"No such object: {source}"}})
+
     def _take_a_part(self, upload: str) -> None:
         """A part of a resumable upload, or the question how much of it has come."""
         finished = self.server.finished
-        asked = self.headers.get("Content-Range", "").startswith("bytes */")
+        range = self.headers.get("Content-Range", "")
+        asked = range.startswith("bytes */") and range != "bytes */0"  # the end of an empty object
         if upload in finished:  # which the emulator forgets
             self.wfile.write(finished[upload])
         elif asked and not self.storage.get_resumable_byte_count(upload):

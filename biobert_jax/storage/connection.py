@@ -1,6 +1,7 @@
 """What a path to a bucket is, and the connection that all requests go through."""
 
 import asyncio
+import functools
 import os
 import threading
 from collections.abc import Awaitable, Callable
@@ -78,12 +79,17 @@ def etils_path(path: str | os.PathLike) -> "epath.Path":
 
 
 def connect() -> "PatientFileSystem":
-    """The connection of this thread; it is made once, and is what fsspec and etils use too.
+    """The connection of this process, which fsspec and etils have too.
 
     Raises:
       UserError: gcsfs is not installed.
     """
     set_up_storage()
+    return _connection(os.getpid(), os.environ.get("STORAGE_EMULATOR_HOST", ""))
+
+
+@functools.lru_cache(maxsize=1)
+def _connection(*_: object) -> "PatientFileSystem":
     try:
         import fsspec
 

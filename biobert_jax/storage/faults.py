@@ -6,6 +6,9 @@ import errno
 from biobert_jax.errors import UserError
 
 
+_PASSING = (408, 429, 500, 502, 503, 504)
+
+
 class StorageError(UserError):
     """A bucket or an object in it could not be read or written."""
 
@@ -21,7 +24,7 @@ class ConflictError(StorageError, FileExistsError):
 def is_passing(error: BaseException) -> bool:
     """Whether a request that failed with it may succeed when it is made again.
 
-    Errors 408, 429 and 5xx, no answer, a connection refused, reset or cut off, and content that
+    Errors 408, 429, 500 and 502 to 504, no answer, a connection refused, reset or cut off, and content that
     does not fit its checksum.
     """
     import aiohttp
@@ -30,7 +33,7 @@ def is_passing(error: BaseException) -> bool:
     from gcsfs.retry import ChecksumError, HttpError
 
     if isinstance(error, HttpError):
-        return error.code in (408, 429) or 500 <= (error.code or 0) < 600
+        return error.code in _PASSING
     if isinstance(error, aiohttp.InvalidURL | google.auth.exceptions.RefreshError):
         return False
     return isinstance(

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from biobert_jax import cli
+from biobert_jax import cli, storage
 from tests.end_to_end.test_prepare import bytes_of, write_jsonl
 
 
@@ -136,3 +136,17 @@ def test_same_files_on_real_corpora(shared_data, tmp_path, format, files):
     assert cli.main([*command, str(tmp_path / "beam/data"), "--runner", "beam"]) == 0
     assert_same_files(tmp_path)
     assert len(bytes_of(tmp_path / "beam/data")) >= 4
+
+
+def test_in_a_bucket(bucket, corpus, vocab, tmp_path):
+    storage.upload(write_jsonl(tmp_path / "a.jsonl.gz", corpus), f"{bucket.bucket}/beam/a.jsonl.gz")
+    storage.upload(vocab, f"{bucket.bucket}/beam/vocab.txt")
+    source, output = f"{bucket.bucket}/beam", f"{bucket.bucket}/beam/data"
+    command = ["prepare", "--format", "jsonl", "--max_seq_length", "64", "--workers", "1"]
+    names = ["--input", f"{source}/*.gz", "--vocab", f"{source}/vocab.txt"]
+    assert cli.main([*command, *names, "--output", output, "--runner", "beam"]) == 0
+    names = ["--input", str(tmp_path / "*.gz"), "--vocab", str(vocab)]
+    assert cli.main([*command, *names, "--output", str(tmp_path / "data")]) == 0
+    shards = bytes_of(tmp_path / "data")
+    assert shards == {name: storage.read_bytes(f"{output}/{name}") for name in shards}
+    assert not bucket.names("beam/data/.work")

@@ -136,6 +136,7 @@ def test_patience_ends_in_one_line(bucket, folder, monkeypatch):
         (403, lambda path: storage.write_bytes(path, b""), "no right to write there.*objectUser"),
         (403, lambda path: storage.delete(path), "no right to write there"),
         (403, lambda path: storage.list_folder(path), "no right to read there"),
+        (501, lambda path: storage.read_bytes(path), r"cannot read it \(told to say 501"),
         (400, lambda path: storage.write_bytes(path, b""), r"cannot write it \(told to say 400"),
     ],
 )
@@ -167,6 +168,7 @@ def test_damage_is_seen(bucket, folder):
 
 
 def test_without_gcsfs(monkeypatch):
+    connection._connection.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "biobert_jax.storage.gcsfs_patient", None)
     with pytest.raises(UserError, match=r"need gcsfs .*pip install 'biobert-jax\[gcs\]'"):
         storage.exists("gs://bucket/x")

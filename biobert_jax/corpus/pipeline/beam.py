@@ -49,7 +49,6 @@ from biobert_jax.corpus.pipeline.pack import packed_chunks, restore_documents
 from biobert_jax.corpus.pipeline.shards import num_shards, shard_name, write_shard
 from biobert_jax.corpus.pipeline.spill import KeyedRows, key_range
 from biobert_jax.corpus.pipeline.tasks import (
-    REQUESTS,
     Task,
     count_task,
     file_states,
@@ -58,6 +57,7 @@ from biobert_jax.corpus.pipeline.tasks import (
     with_numbers,
 )
 from biobert_jax.errors import UserError
+from biobert_jax.storage.objects import REQUESTS_AT_A_TIME
 
 # What encoding leaves for the stages after it, its result last, and what resolving needs of that.
 ENCODED = ("documents", "index", "deletions", "bands", "json")
@@ -246,7 +246,7 @@ class _Resolve(_Stage):
         if failed and self.place.arguments.on_error == "fail":
             good = []
         with self.place.here() as (folder, arguments):
-            with ThreadPoolExecutor(REQUESTS) as pool:
+            with ThreadPoolExecutor(REQUESTS_AT_A_TIME) as pool:
                 list(pool.map(lambda task: self.fetch(task, folder, INDEXED), good))
             verdicts = resolve_documents(arguments, good, folder)
             yield TaggedOutput(
@@ -289,7 +289,7 @@ class _Write(_Stage):
             name = shard_name(split, index, count)
             shard = write_shard(Path(folder), split, name, encode_rows(rows, format), len(rows))
             kept = storage.etils_path(self.place.output) / WORK / name
-            storage.etils_path(folder, name).copy(kept, overwrite=True)
+            storage.etils_path(Path(folder, name)).copy(kept, overwrite=True)
         yield shard
 
 
