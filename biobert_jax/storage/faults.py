@@ -5,7 +5,6 @@ import errno
 
 from biobert_jax.errors import UserError
 
-
 _PASSING = (408, 429, 500, 502, 503, 504)
 
 
@@ -24,8 +23,8 @@ class ConflictError(StorageError, FileExistsError):
 def is_passing(error: BaseException) -> bool:
     """Whether a request that failed with it may succeed when it is made again.
 
-    Errors 408, 429, 500 and 502 to 504, no answer, a connection refused, reset or cut off, and content that
-    does not fit its checksum.
+    Errors 408, 429, 500 and 502 to 504, no answer, a connection refused, reset or cut off, and
+    content that does not fit its checksum.
     """
     import aiohttp
     import google.auth.exceptions
