@@ -183,7 +183,7 @@ setup() {
     flock 8
     if [ ! -f "$checkout/.ready" ]; then
         if ! install >"$root/setup.log" 2>&1; then
-            report failed "$(tail -n 3 "$root/setup.log" | tr -c 'a-zA-Z0-9 .,:;=_/()<>-' ' ' | cut -c 1-400)"
+            report failed "$(what_failed | tr -c 'a-zA-Z0-9 .,:;=_/()<>-' ' ' | cut -c 1-300)"
             return 1
         fi
     fi
@@ -194,6 +194,12 @@ print("python==%d.%d.%d" % sys.version_info[:3])
 print("\n".join(sorted({"==".join((d.name.lower(), d.version)) for d in m.distributions()})))' |
         gzip -n -9 | base64 -w 0)
     report ready "$id" packages "$frozen"
+}
+
+# What a program has called an error, else its last words; the lines with + are the shell's.
+what_failed() {
+    said=$(grep -v '^+' "$root/setup.log")
+    printf '%s\n' "$said" | grep -i -m 1 -A 2 'error' || printf '%s\n' "$said" | tail -n 2
 }
 
 install() {
