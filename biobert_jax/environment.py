@@ -65,8 +65,7 @@ def keep_compiled_programs() -> None:
     """
     if {"JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE"} & set(os.environ):
         return
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(root) / "biobert_jax" / "compiled" / _kind_of_machine()
+    folder = _own_cache()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -75,7 +74,17 @@ def keep_compiled_programs() -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(_CACHE_BYTES))
 
 
-def _kind_of_machine(cpuinfo: Path = _CPUINFO) -> str:
+def has_own_cache() -> bool:
+    """Whether compiled programs are kept where `keep_compiled_programs` chose, not a user."""
+    return os.environ.get("JAX_COMPILATION_CACHE_DIR") == str(_own_cache())
+
+
+def _own_cache() -> Path:
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "biobert_jax" / "compiled" / kind_of_machine()
+
+
+def kind_of_machine(cpuinfo: Path = _CPUINFO) -> str:
     """A name that machines share which run each other's programs: a hash of what their CPU can."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()

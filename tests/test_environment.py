@@ -71,7 +71,7 @@ def test_compiled_programs_are_kept_by_kind_of_machine(variables, tmp_path, monk
         (tmp_path / "cpuinfo").write_text(
             f"processor : 0\ncpu MHz : {number}\nflags : {flags}\nprocessor : 1\nflags : {flags}\n"
         )
-        kinds.append(environment._kind_of_machine(tmp_path / "cpuinfo"))
+        kinds.append(environment.kind_of_machine(tmp_path / "cpuinfo"))
     assert kinds[0] == kinds[1] != kinds[2]
 
 

@@ -26,6 +26,7 @@ from biobert_jax.tasks.rows import Encoded
 from biobert_jax.tasks.run_data import TaskData, data_file, read_data
 from biobert_jax.tasks.task import Setting, Task, task_of
 from biobert_jax.training import distributed, loop
+from biobert_jax.training.compiled import share_compiled_programs
 from biobert_jax.training.initial import abstract_state, initial_state
 from biobert_jax.training.instruments import instruments
 from biobert_jax.training.optimizer import make_optimizer
@@ -43,6 +44,7 @@ def finetune(
     *,
     profile: bool = False,
     kept_options: Mapping[str, Any] | None = None,
+    shared: str | os.PathLike | None = None,
 ) -> dict[str, Any]:
     """Fine-tunes, or goes on, in `workdir`; scores the test file and writes predictions.
 
@@ -50,6 +52,7 @@ def finetune(
       profile: trace five steps into `<workdir>/profile`.
       kept_options: what an earlier run has fitted on held-out examples, a temperature, say, which
         this one is trained on.
+      shared: a folder that this run has in common with others; None: it has none.
 
     Returns:
       The content of `scores.json`.
@@ -82,6 +85,7 @@ def finetune(
     check_batch(mesh, config.data.batch_size, config.train.accumulation_steps)
     optimizer = make_optimizer(config.optimizer, num_steps)
     workdir = claim_workdir(workdir, config, num_steps, say=_say)
+    share_compiled_programs(shared or workdir)
     distributed.decide(lambda: check_results(workdir, task))
     graph, create_params = model_of(task, model, setting, config.seed)
     like = abstract_state(create_params, optimizer, mesh)

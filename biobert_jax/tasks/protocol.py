@@ -183,7 +183,7 @@ def _chosen_by_fold(chosen: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _run_one(config: FinetuneConfig, workdir: Path, kept: Mapping[str, Any]) -> dict[str, Any]:
-    return finetune(config, workdir, kept_options=kept)
+    return finetune(config, workdir, kept_options=kept, shared=workdir.parents[1])
 
 
 def _go(run: Run, folder: Path, run_one: RunOne, kept: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from biobert_jax.errors import UserError
 from biobert_jax.model.kernel_checks import check_kernels
 from biobert_jax.model.masking import SpecialIds
 from biobert_jax.training import loop
+from biobert_jax.training.compiled import share_compiled_programs
 from biobert_jax.training.heldout import heldout_evaluation
 from biobert_jax.training.initial import abstract_state, initial_state
 from biobert_jax.training.inputs import MASK_NAMES, abstract_batch, inputs_of, with_dropout
@@ -76,6 +77,7 @@ def pretrain(
     optimizer = make_optimizer(config.optimizer, num_steps, frozen=frozen)
     # All that a config can have wrong is found by now: a folder is made for a run that starts.
     workdir = claim_workdir(workdir, config, num_steps, say=_say)
+    share_compiled_programs(workdir)
     graph, create_params = model_of(config.model, config.seed)
     sha256 = data_sha256(phases)
     like = abstract_state(create_params, optimizer, mesh)

@@ -19,7 +19,7 @@ from biobert_jax.training import clusters
 from biobert_jax.training.joining import find_meeting, initialize, refuse_several
 from biobert_jax.training.roll_call import roll_call
 
-OURS = ("SLURM_", "OMPI_", "PMI_", "TPU_", "MEGASCALE_", "KUBERNETES_", "JOB_COMPLETION_", "JAX_P")
+OURS = ("SLURM_", "OMPI_", "PMI_", "TPU_", "MEGASCALE_", "KUBERNETES_", "JOB_COMP", "JAX_PLAT")
 
 
 @pytest.fixture(autouse=True)
