@@ -71,7 +71,7 @@ test-newest: ## the tests with the newest versions that setup.py allows: PYTHON=
 lint: $(TEST) ## ruff: rules and format; shellcheck
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
-	@$(VENV)/bin/shellcheck tpu_scripts/pod/*.sh .ci/run
+	@$(VENV)/bin/shellcheck tpu_scripts/pod/*.sh tpu_scripts/recipes/*.s* .ci/run
 
 format: $(TEST) ## let ruff mend what it can
 	@$(RUN) -m ruff check --fix .
