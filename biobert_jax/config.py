@@ -13,6 +13,7 @@ from biobert_jax.config_checks import (
     check_local,
     check_not_negative,
     check_one_of,
+    check_path,
     check_positive,
     check_seed,
 )
@@ -103,7 +104,7 @@ class PhaseConfig:
     start_step: int = 0  # it lasts until the next phase starts, the last one until num_steps
 
     def __post_init__(self):
-        check_local("data.phases.dir", self.dir)
+        check_path("data.phases.dir", self.dir)
         check_positive("data.phases.batch_size", self.batch_size)
 
 
@@ -120,10 +121,14 @@ class DataConfig:
     vocab: str = ""  # that files were made with; "": the one of init
     batch_size: int = 32  # rows over all devices
     num_streams: int = 0  # virtual streams of the global order; 0: as many as the shards allow
+    staging_gb: float = 20.0  # 10^9 bytes of this host's disk for shards of a dir in a bucket
 
     def __post_init__(self):
-        for name in ("dir", "files", "heldout_files", "vocab"):
+        check_path("data.dir", self.dir)
+        for name in ("files", "heldout_files", "vocab"):
             check_local(f"data.{name}", getattr(self, name))
+        if not self.staging_gb > 0:
+            raise UserError(f"data.staging_gb is {self.staging_gb}: it must be above 0")
         check_positive("data.batch_size", self.batch_size)
         given = [name for name in ("dir", "files", "phases") if getattr(self, name)]
         if len(given) > 1:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from biobert_jax.errors import UserError, nearest
+from biobert_jax.storage.connection import check_scheme
 
 
 def check_seed(seed: int) -> None:
@@ -12,11 +13,16 @@ def check_seed(seed: int) -> None:
         raise UserError(f"seed is {seed}: it must be at least 0")
 
 
+def check_path(key: str, path: str) -> None:
+    """Refuses what is neither in a file system nor in a bucket."""
+    check_scheme(path, key)
+
+
 def check_local(key: str, paths: str | Sequence[str]) -> None:
     """Refuses what is in no file system."""
     for path in (paths,) if isinstance(paths, str) else paths:
         if "://" in path:
-            raise UserError(f"{key} {path}: only local paths in this version: copy the files here")
+            raise UserError(f"{key} {path}: only local paths: copy the files here")
 
 
 def check_gradient_dtype(gradients: str, activations: str) -> None:

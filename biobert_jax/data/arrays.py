@@ -11,6 +11,7 @@ grow with the data, and going on at any step costs as much as beginning. (A mapp
 same, but kills the process where a file ends early.)
 """
 
+import asyncio
 import hashlib
 import os
 from collections import OrderedDict, deque
@@ -22,13 +23,17 @@ from typing import BinaryIO
 
 import numpy as np
 
-from biobert_jax.corpus.dataset.export import array_offsets, read_index
+from biobert_jax import storage
+from biobert_jax.corpus.dataset.export import NAME, array_offsets, read_index
 from biobert_jax.corpus.dataset.manifest import check_shards
 from biobert_jax.corpus.text.tokenization import SpecialTokens
 from biobert_jax.data.order import MAX_STREAMS
 from biobert_jax.data.source import HASH_BYTES, Block, Stream, TrainingData
+from biobert_jax.data.staging import STAGING_GB, TRANSFERS, temporary_folder
+from biobert_jax.disk import check_space, free_bytes
 from biobert_jax.errors import UserError
 from biobert_jax.units import plural
+from biobert_jax.units import size as size_of
 
 MAX_BLOCK_ROWS = 4096
 # Of a data set with enough rows. Streams differ by one block in what they read in an epoch: it
@@ -45,12 +50,22 @@ _MAX_OPEN_FILES = 256
 class ArrayData(TrainingData):
     """A folder that `biobert export` wrote, checked against its `arrays.json`."""
 
-    def __init__(self, directory: str | os.PathLike):
-        """Opens `directory`.
+    def __init__(self, directory: str | os.PathLike, *, staging_gb: float = STAGING_GB):
+        """Opens `directory`; one in a bucket is first brought to this machine, all of it.
+
+        Its blocks are read from all over its parts from the beginning on.
+
+        Args:
+          staging_gb: 10^9 bytes of disk that one in a bucket may take.
 
         Raises:
           UserError: no arrays there; a part or a vocabulary that differs from the index.
         """
+        name = os.fspath(directory)
+        if storage.is_remote(directory):
+            self._own_folder = temporary_folder(self)
+            directory = self._own_folder
+            _bring(name, directory, round(staging_gb * 1e9))
         directory = Path(directory)
         index = read_index(directory)
         small = sum(part.bytes for part in index.shards) <= HASH_BYTES
@@ -67,7 +82,7 @@ class ArrayData(TrainingData):
         size = block_rows(num_rows)
         blocks = [Block(directory / part.name, part.rows) for part in train]
         super().__init__(
-            name=os.fspath(directory),
+            name=name,
             format=index.format,
             train=[piece for block in blocks for piece in split_block(block, size)],
             heldout=[Block(directory / part.name, part.rows) for part in heldout],
@@ -139,6 +154,39 @@ class ArrayData(TrainingData):
             if not count:
                 raise self.fault(f"{file.name} ends early")
             rest = rest[count:]
+
+
+def _bring(remote: str, folder: Path, max_bytes: int) -> None:
+    """Brings exported arrays from a bucket; their hashes are compared on the way.
+
+    Raises:
+      UserError: they take more than `max_bytes`, or than the disk has; one is damaged.
+    """
+    remote = remote.rstrip("/")
+    storage.download(f"{remote}/{NAME}", folder / NAME)
+    index = read_index(folder)
+    needed = sum(part.bytes for part in index.shards)
+    if needed > max_bytes:
+        raise UserError(
+            f"data.staging_gb {max_bytes / 1e9:g}: {remote} has {size_of(needed)} of arrays, which "
+            "are brought to this machine as a whole: raise it, or train on the data set that they "
+            "were exported from"
+        )
+    where = f"data.dir {remote}: staging to {folder.parent}"
+    check_space(needed, free_bytes(folder), where, "set TMPDIR to a larger disk")
+    vocab = index.tokenizer
+    hashes = {part.name: part.sha256 for part in index.shards} | {vocab["file"]: vocab["sha256"]}
+    places = asyncio.Semaphore(TRANSFERS)
+    coming = [
+        storage.start_download(f"{remote}/{name}", folder / name, sha256=sha256, places=places)
+        for name, sha256 in hashes.items()
+    ]
+    try:
+        for future in coming:
+            future.result()
+    finally:
+        for future in coming:
+            future.cancel()
 
 
 def block_rows(num_rows: int) -> int:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from biobert_jax.corpus.rows.pair_packing import NO_LABEL
 from biobert_jax.corpus.text.tokenization import SpecialTokens
 from biobert_jax.data.order import choose_num_streams, stream_segments
 from biobert_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from biobert_jax.data.staging import Staging
 
 # A data set up to this size is hashed whole before it is read; of a larger one only the sizes are
 # compared then.
@@ -50,6 +53,7 @@ class TrainingData(ABC):
       vocab_path, vocab_sha256: the vocabulary that the rows were made with.
       special: that vocabulary's special ids.
       sha256: a hash of all rows' contents.
+      staging: what brings its files from a bucket; None: they are on this machine.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class TrainingData(ABC):
         vocab_sha256: str,
         special: SpecialTokens,
         sha256: str,
+        staging: "Staging | None" = None,
     ):
         if not train:
             raise UserError(f"{name}: it has no training rows")
@@ -71,6 +76,7 @@ class TrainingData(ABC):
         self.train, self.heldout = tuple(train), tuple(heldout)
         self.vocab_path, self.vocab_sha256, self.special = vocab_path, vocab_sha256, special
         self.sha256 = sha256
+        self.staging = staging
 
     def fault(self, message: str) -> UserError:
         """The error of a row that could not be read; `message` is the reader's."""
@@ -120,7 +126,7 @@ class TrainingData(ABC):
                 yield self.train[segment.shard].skip(segment.first_row)
 
         mine = range(host * streams // num_hosts, (host + 1) * streams // num_hosts)
-        for batch in self._read([lambda v=stream: blocks(v) for stream in mine], rows_each):
+        for batch in self._train([lambda v=stream: blocks(v) for stream in mine], rows_each):
             self._check_indices(batch)
             yield batch
 
@@ -129,13 +135,32 @@ class TrainingData(ABC):
 
         Padding rows weigh nothing: no token, no prediction, no sentence pair.
         """
-        for batch in self._read([lambda: iter(self.heldout)], batch_size):
+        for batch in self._heldout(batch_size):
             self._check_indices(batch)
             missing = batch_size - len(batch["input_ids"])
             yield {
                 name: np.pad(rows, ((0, missing), (0, 0)), constant_values=_PADDING.get(name, 0))
                 for name, rows in batch.items()
             }
+
+    def waited_for_staging(self) -> float:
+        """Seconds that training has waited for shards from a bucket."""
+        return self.staging.waited() if self.staging else 0.0
+
+    def _train(self, streams: Sequence[Stream], rows_each: int) -> Iterator[dict[str, np.ndarray]]:
+        if self.staging is None:
+            yield from self._read(streams, rows_each)
+            return
+        with self.staging.train(streams) as staged:
+            yield from self.staging.counting(self._read(staged, rows_each))
+
+    def _heldout(self, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
+        stream = lambda: iter(self.heldout)  # noqa: E731
+        if self.staging is None:
+            yield from self._read([stream], batch_size)
+            return
+        with self.staging.heldout(stream) as staged:
+            yield from self.staging.blaming(self._read(staged, batch_size))
 
     def _check_indices(self, batch: dict[str, np.ndarray]) -> None:
         """Refuses rows that point beyond a table: JAX would take its last entry, and say nothing.

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from biobert_jax import storage
 from biobert_jax.corpus.dataset.manifest import Manifest, check_shards, read_manifest
 from biobert_jax.corpus.dataset.records import parse_rows
 from biobert_jax.corpus.text.tokenization import SpecialTokens
 from biobert_jax.data.source import HASH_BYTES, Block, Stream, TrainingData
+from biobert_jax.data.staging import STAGING_GB, Staging
 from biobert_jax.errors import UserError
 from biobert_jax.units import plural
 
@@ -63,8 +65,11 @@ class RecordData(TrainingData):
 class PreparedData(RecordData):
     """A data set that `biobert prepare` wrote, checked against its manifest."""
 
-    def __init__(self, directory: str | os.PathLike):
-        """Opens `directory`.
+    def __init__(self, directory: str | os.PathLike, *, staging_gb: float = STAGING_GB):
+        """Opens `directory`, a local one or one in a bucket.
+
+        Args:
+          staging_gb: 10^9 bytes of disk that the shards of one in a bucket may take at a time.
 
         Raises:
           UserError: no data set there; a shard that differs from the manifest.
@@ -75,16 +80,22 @@ class PreparedData(RecordData):
                 "wrote (or data.files: records of google's create_pretraining_data.py)"
             )
         require_tensorflow()
-        directory = Path(directory)
+        name, staging = os.fspath(directory), None
+        if storage.is_remote(directory):
+            staging = Staging(name, round(staging_gb * 1e9))
+        directory = staging.folder if staging else Path(directory)
         self.manifest: Manifest = read_manifest(directory)
         shards, tokenizer = self.manifest.shards, self.manifest.tokenizer
-        small = sum(shard.bytes for shard in shards) <= HASH_BYTES
-        problems = check_shards(directory, self.manifest, hashes=small)
+        if staging:
+            problems = staging.check(self.manifest)
+        else:
+            small = sum(shard.bytes for shard in shards) <= HASH_BYTES
+            problems = check_shards(directory, self.manifest, hashes=small)
         if problems:
             more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
             raise UserError(f"{problems[0]}{more}: prepare the data set anew")
         super().__init__(
-            name=os.fspath(directory),
+            name=name,
             format=self.manifest.format,
             train=self._blocks(directory, "train"),
             heldout=self._blocks(directory, "heldout"),
@@ -94,6 +105,7 @@ class PreparedData(RecordData):
             vocab_sha256=tokenizer["sha256"],
             special=SpecialTokens(**tokenizer["special"]),
             sha256=hashlib.sha256("".join(s.sha256 for s in shards).encode()).hexdigest(),
+            staging=staging,
         )
 
     def fault(self, message: str) -> UserError:

@@ -25,7 +25,7 @@ from biobert_jax.storage.objects import (
     write_bytes,
 )
 from biobert_jax.storage.reading import open_read
-from biobert_jax.storage.transfers import download, upload
+from biobert_jax.storage.transfers import download, start_download, upload
 
 __all__ = [
     "SCHEME",
@@ -47,6 +47,7 @@ __all__ = [
     "path",
     "read_bytes",
     "read_object",
+    "start_download",
     "stat",
     "stat_all",
     "upload",

@@ -5,6 +5,7 @@ import functools
 import os
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -92,12 +93,15 @@ def connect() -> "PatientFileSystem":
 def _connection(*_: object) -> "PatientFileSystem":
     try:
         import fsspec
+        from etils.epath import gpath
 
         from biobert_jax.storage.gcsfs_patient import PatientFileSystem
     except ImportError as error:
         raise UserError(
             f"paths in buckets need gcsfs ({error}): pip install 'biobert-jax[gcs]'"
         ) from error
+    # Who used etils before EPATH_USE_TF was set has its choice remembered.
+    gpath._is_tf_installed.cache_clear()  # noqa: SLF001
     for protocol in PatientFileSystem.protocol:
         fsspec.register_implementation(protocol, PatientFileSystem, clobber=True)
     # As etils calls it, so that both have one connection.
@@ -107,20 +111,41 @@ def _connection(*_: object) -> "PatientFileSystem":
 def run(
     path: str | os.PathLike, doing: str, work: Callable[["PatientFileSystem"], Awaitable[T]]
 ) -> T:
-    """Runs what talks to the bucket in the thread that fsspec has for it, and waits for it.
+    """As `start`, and waits for the result.
 
     Whatever interrupts the waiting cancels the work, so that nothing goes on behind a caller that
     has given up.
 
-    Args:
-      path: what is asked for, which errors name.
-      doing: "read" or "write".
-
     Raises:
       StorageError, or what `work` raises of local files.
     """
-    connection = connect()
     ended = threading.Event()
+    future = start(path, doing, work, ended.set)
+    try:
+        return future.result()
+    except BaseException:
+        if future.cancel() or not future.done():
+            ended.wait(_SECONDS_TO_CANCEL)
+        raise
+
+
+def start(
+    path: str | os.PathLike,
+    doing: str,
+    work: Callable[["PatientFileSystem"], Awaitable[T]],
+    ended: Callable[[], None] = lambda: None,
+) -> "Future[T]":
+    """Starts what talks to the bucket, in the thread that fsspec has for it.
+
+    Args:
+      path: what is asked for, which errors name.
+      doing: "read" or "write".
+      ended: called when the work has ended, also after it was cancelled.
+
+    Returns:
+      The result to come, which can be cancelled; its errors are those of `run`.
+    """
+    connection = connect()
 
     async def explaining() -> T:
         from biobert_jax.storage.gcsfs_patient import patience_seconds
@@ -134,15 +159,9 @@ def run(
         except Exception as error:
             raise explained(error, os.fspath(path), doing, patience_seconds()) from error
         finally:
-            ended.set()
+            ended()
 
-    future = asyncio.run_coroutine_threadsafe(explaining(), connection.loop)
-    try:
-        return future.result()
-    except BaseException:
-        if future.cancel() or not future.done():
-            ended.wait(_SECONDS_TO_CANCEL)
-        raise
+    return asyncio.run_coroutine_threadsafe(explaining(), connection.loop)
 
 
 async def missing(connection: "PatientFileSystem", path: str) -> MissingError:

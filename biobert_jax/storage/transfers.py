@@ -1,15 +1,18 @@
 """Whole objects between a bucket and this machine's disk, which go on where they were cut off."""
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import google_crc32c
 
-from biobert_jax.storage.connection import run, split
+from biobert_jax.storage.connection import run, split, start
 from biobert_jax.storage.faults import MissingError, StorageError, is_passing
 from biobert_jax.storage.objects import (
     StoredObject,
@@ -49,12 +52,39 @@ def download(
       OSError: the local file cannot be written.
     """
 
+    return run(path, "read", _downloading(path, local, sha256))
+
+
+def start_download(
+    path: str | os.PathLike,
+    local: str | os.PathLike,
+    *,
+    sha256: str = "",
+    places: asyncio.Semaphore | None = None,
+) -> "Future[StoredObject]":
+    """Starts a `download`, which can be cancelled, and has its errors.
+
+    Args:
+      places: how many that share it are under way at a time.
+    """
+    work = _downloading(path, local, sha256)
+
+    async def in_turn(connection: "PatientFileSystem") -> StoredObject:
+        async with places or contextlib.nullcontext():
+            return await work(connection)
+
+    return start(path, "read", in_turn)
+
+
+def _downloading(
+    path: str | os.PathLike, local: str | os.PathLike, sha256: str
+) -> Callable[["PatientFileSystem"], Awaitable[StoredObject]]:
     async def fetch(connection: "PatientFileSystem") -> StoredObject:
         found = await stat_async(connection, os.fspath(path))
         await download_async(connection, found, Path(local), sha256)
         return found
 
-    return run(path, "read", fetch)
+    return fetch
 
 
 def upload(

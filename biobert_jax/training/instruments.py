@@ -1,7 +1,7 @@
 """What a run is watched and written down with, opened and closed as one."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ def instruments(
     prediction_rate: float,
     profile: bool,
     say: Any,
+    staged: Callable[[], float] | None = None,
 ) -> Iterator[tuple[CheckpointWriter, dict[str, Any]]]:
     """The writer of checkpoints, and the arguments of `loop.run` that report and watch.
 
@@ -36,6 +37,7 @@ def instruments(
     Args:
       prediction_rate: predictions of the vocabulary a token, for the FLOPs of MFU; 0: none.
       profile: trace five steps.
+      staged: see `Throughput`.
     """
     first = jax.process_index() == 0
     devices = jax.devices()
@@ -60,6 +62,7 @@ def instruments(
             ),
             peak_flops=chip.peak_flops * num_chips(devices) if chip else None,
             num_hosts=jax.process_count(),
+            staged=staged,
         )
         yield (
             writer,

@@ -134,6 +134,8 @@ class Throughput:
     Args:
       flops: needed for a batch with these counts, as `flops.training_flops` gives; None: no MFU.
       peak_flops: FLOP/s of all chips of the run together; None: no MFU.
+      staged: seconds that this host has waited for shards from a bucket, so far; None: there are
+        none in one.
       num_hosts: processes that share each batch. Every one sees its own rows and takes the others
         to hold as many tokens: an estimate, which is close since rows are shuffled and packed.
       clock: seconds.
@@ -145,8 +147,10 @@ class Throughput:
         flops: Callable[[TokenCounts], float] | None = None,
         peak_flops: float | None = None,
         num_hosts: int = 1,
+        staged: Callable[[], float] | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ):
+        self._staged, self._staged_before = staged, 0.0
         self._flops, self._peak = flops, peak_flops
         self._num_hosts, self._clock = num_hosts, clock
         self._under_way: deque[TokenCounts] = deque()
@@ -177,6 +181,7 @@ class Throughput:
         """Tells that a step on such a batch was dispatched."""
         if self._last is None:
             self._last, self._apart, self._waited = self._clock(), 0.0, 0.0
+            self._staged_before = self._staged() if self._staged else 0.0
         self._under_way.append(counts)
 
     def finished(self) -> None:
@@ -192,6 +197,8 @@ class Throughput:
           tokens_per_second: that are not padding, over all hosts.
           input_wait: share of the time in which this host waited for input; the device may have
             had a step to work on meanwhile.
+          staging_wait: the part of that in which nothing but a shard from a bucket was waited for;
+            where there are such.
           step_seconds_p50, _p90, _p99, _max: quantiles.
           mfu: FLOPs that were needed over those the chips could have done; where both are known.
           Nothing where no step was done.
@@ -205,6 +212,10 @@ class Throughput:
             "input_wait": min(self._waited / elapsed, 1.0),
             **dict(zip(STEP_SECONDS, quantiles.tolist(), strict=True)),
         }
+        if self._staged is not None:
+            waited = self._staged() - self._staged_before
+            values["staging_wait"] = min(waited / elapsed, 1.0)
+            self._staged_before += waited
         if self._flops is not None and self._peak:
             work = sum(self._flops(counts) for _, counts in self._done)
             values["mfu"] = self._num_hosts * work / (elapsed * self._peak)

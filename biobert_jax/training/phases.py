@@ -6,7 +6,7 @@ shape is compiled ahead of them (`ahead`).
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,14 +46,19 @@ def open_phases(config: DataConfig, vocab: Path | None = None) -> tuple[Phase, .
         data = BertFiles(config.files, config.heldout_files, vocab=vocab)
         return (Phase(data, config.batch_size, 0),)
     if not config.phases:
-        return (Phase(open_prepared(config.dir), config.batch_size, 0),)
+        return (
+            Phase(open_prepared(config.dir, staging_gb=config.staging_gb), config.batch_size, 0),
+        )
     for number, phase in enumerate(config.phases):
         if not phase.dir:
             raise UserError(
                 f"data.phases.{number}.dir is not set: give the folder that `biobert prepare` or "
                 "`biobert export` wrote"
             )
-    phases = tuple(Phase(open_prepared(p.dir), p.batch_size, p.start_step) for p in config.phases)
+    phases = tuple(
+        Phase(open_prepared(p.dir, staging_gb=config.staging_gb), p.batch_size, p.start_step)
+        for p in config.phases
+    )
     first = phases[0].data
     for phase in phases[1:]:
         if phase.data.vocab_sha256 != first.vocab_sha256:
@@ -74,6 +79,13 @@ def data_sha256(phases: Sequence[Phase]) -> str:
     if len(phases) == 1:
         return phases[0].data.sha256
     return hashlib.sha256("".join(phase.data.sha256 for phase in phases).encode()).hexdigest()
+
+
+def staging_wait(phases: Sequence[Phase]) -> Callable[[], float] | None:
+    """What says how many seconds a run has waited for shards from a bucket; None: it has none."""
+    if not any(phase.data.staging for phase in phases):
+        return None
+    return lambda: sum(phase.data.waited_for_staging() for phase in phases)
 
 
 def train_batches(

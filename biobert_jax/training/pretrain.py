@@ -23,7 +23,7 @@ from biobert_jax.training.inputs import MASK_NAMES, abstract_batch, inputs_of, w
 from biobert_jax.training.instruments import instruments
 from biobert_jax.training.objective import NSP_HEADS, model_of, pretraining_losses
 from biobert_jax.training.optimizer import make_optimizer
-from biobert_jax.training.phases import data_sha256, open_phases, train_batches
+from biobert_jax.training.phases import data_sha256, open_phases, staging_wait, train_batches
 from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.sharding import check_batch, device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
@@ -150,6 +150,7 @@ def pretrain(
         prediction_rate=0.15 if data.format.record_format == "bert" else config.masking.rate,
         profile=profile,
         say=_say,
+        staged=staging_wait(phases),
     ) as (writer, watching):
         _, evaluation = loop.run(
             state,

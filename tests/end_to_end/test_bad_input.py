@@ -189,7 +189,7 @@ def test_config_keys_and_values(fails, data, tmp_path):
         ("model.hidden_dropout_prob=1", "must lie in"),
         ("model.num_attention_heads=0", "at least 1"),
         ("seed=-1", "seed is -1"),
-        ("data.dir=gs://bucket/data", "only local paths"),
+        ("data.dir=s3://bucket/data", "only local paths"),
         ("optimizer.warmup_steps=8", "warmup_steps 8 is not below the run's 8 steps"),
         ("model.attention=flash", "model.attention is 'flash'"),
     ]:

@@ -1,10 +1,12 @@
 """Single objects on an emulated bucket, also where requests fail."""
 
+import importlib.util
 import itertools
 import time
 
 import aiohttp
 import pytest
+from etils.epath import gpath
 
 from biobert_jax import storage
 from biobert_jax.errors import UserError
@@ -51,6 +53,14 @@ def test_etils_opens_it_through_the_same_file_system(folder):
     storage.write_bytes(f"{folder}/deep/y.txt", b"")
     assert sorted(p.name for p in storage.path(f"{folder}/deep").iterdir()) == ["x.txt", "y.txt"]
     assert type(connection.connect()) is gcsfs_patient.PatientFileSystem
+
+
+def test_etils_forgets_that_tensorflow_was_its_choice(folder, monkeypatch):
+    monkeypatch.setenv("EPATH_USE_TF", "true")
+    connection._connection.cache_clear()
+    gpath._is_tf_installed.cache_clear()
+    assert gpath._is_tf_installed() or importlib.util.find_spec("tensorflow") is None
+    assert not storage.path(f"{folder}/x").exists()
 
 
 def test_lists_and_patterns_over_several_pages(bucket, folder, monkeypatch):
