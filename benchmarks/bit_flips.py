@@ -16,7 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints import manifest, orbax
 from biobert_jax.config import ModelConfig
 
 
@@ -41,12 +41,12 @@ def main() -> None:
         flipped = bytearray(content)
         flipped[place // 8] ^= 1 << place % 8
         file.write_bytes(bytes(flipped))
-        missed += not orbax.check_files(path)
+        missed += not manifest.check_files(path)
         outcomes[kind_of(file.relative_to(path))][restore(path, params, optimizer)] += 1
         file.write_bytes(content)
         if sys.stderr.isatty():
             print(f"\r{done + 1} of {args.flips}", end="", file=sys.stderr)
-    assert orbax.check_files(path) == []
+    assert manifest.check_files(path) == []
 
     columns = ("wrong values, no error", "an error", "the right values")
     print(f"{sum(sizes):,} bytes in {len(files)} files; Orbax alone returned:\n")
@@ -75,10 +75,10 @@ def save(scratch: Path):
 
     params, optimizer = tree(), {"mu": tree(), "nu": tree(), "step": jax.device_put(np.int32(7))}
     writer = orbax.CheckpointWriter(scratch)
-    metadata = orbax.Metadata("pretraining", 7, ModelConfig(), "vocab.txt")
+    metadata = manifest.Metadata("pretraining", 7, ModelConfig(), "vocab.txt")
     writer.save(metadata, vocab, params, optimizer)
     writer.close()
-    return orbax.checkpoint_path(scratch, 7), params, optimizer
+    return manifest.checkpoint_path(scratch, 7), params, optimizer
 
 
 def restore(path: Path, params, optimizer) -> str:

@@ -26,7 +26,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints import manifest, orbax
 from biobert_jax.training.metrics import MEASURED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -222,15 +222,15 @@ def last_step(workdir: Path) -> int:
 
 def newest_checkpoint(workdir: Path) -> int:
     """The step of the newest finished checkpoint; 0: none."""
-    return max((int(path.name) for path in orbax.checkpoints_of(workdir)), default=0)
+    return max((int(path.name) for path in manifest.checkpoints_of(workdir)), default=0)
 
 
 def compare(workdir: Path, expected: Path) -> str:
     """What differs between two runs at their end; empty: nothing."""
-    ours, theirs = (orbax.checkpoints_of(folder)[0] for folder in (workdir, expected))
+    ours, theirs = (manifest.checkpoints_of(folder)[0] for folder in (workdir, expected))
     if ours.name != theirs.name:
         return f"{ours} is not of step {theirs.name}"
-    if problems := orbax.check_files(ours):
+    if problems := manifest.check_files(ours):
         return problems[0]
     for item in ("params", "optimizer"):
         trees = [orbax.read_arrays(path / item) for path in (ours, theirs)]

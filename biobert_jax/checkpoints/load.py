@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from biobert_jax.checkpoints import huggingface, huggingface_files, orbax, tf1
+from biobert_jax.checkpoints import huggingface, huggingface_files, manifest, orbax, tf1
 from biobert_jax.checkpoints.labels import check_labels, with_type
 from biobert_jax.checkpoints.table import check_shapes
 from biobert_jax.checkpoints.tree import flatten, unflatten
@@ -69,9 +69,9 @@ def find_checkpoint(path: str | os.PathLike) -> tuple[Path, str]:
         if path.suffix == ".index" and (prefix := tf1.find(path)) is not None:
             return prefix, "tf1"
         raise UserError(f"{path}: this is a file: give the folder of the checkpoint")
-    if orbax.is_checkpoint(path):
+    if manifest.is_checkpoint(path):
         return path, "orbax"
-    if (chosen := orbax.chosen_checkpoint(path)) is not None:
+    if (chosen := manifest.chosen_checkpoint(path)) is not None:
         return chosen, "orbax"
     if huggingface_files.is_folder(path):
         return path, "hf"
@@ -96,7 +96,7 @@ def _what_is_there(path: Path) -> str:
     names = {entry.name for entry in path.iterdir()}
     if any(".ckpt" in name for name in names):
         return "files of a TF1 checkpoint, but no .index: copy all of them"
-    if path.name == orbax.FOLDER and orbax.checkpoints_of(path.parent):
+    if path.name == manifest.FOLDER and manifest.checkpoints_of(path.parent):
         return f"give {path.parent}, for its best or newest one, or one of the folders in here"
     if "config.json" in names and "train" in (read_optional_object(path / "config.json") or {}):
         return "the run in this workdir has saved none yet"
@@ -221,7 +221,7 @@ def _load_tf1(path: Path, task: str, labels: Sequence[str]) -> Checkpoint:
 
 
 def _load_orbax(path: Path) -> Checkpoint:
-    metadata = orbax.read_metadata(path)
+    metadata = manifest.read_metadata(path)
     defaults = ModelConfig()
     computed = {name: getattr(defaults, name) for name in COMPUTE_FIELDS}
     return Checkpoint(
@@ -257,7 +257,7 @@ def check_task(checkpoint: Checkpoint, task: str) -> None:
 
 def check_labels_of(checkpoint: Checkpoint) -> None:
     """Refuses a tagger whose labels are none."""
-    file = "config.json: id2label" if checkpoint.format == "hf" else f"{orbax.NAME}: labels"
+    file = "config.json: id2label" if checkpoint.format == "hf" else f"{manifest.NAME}: labels"
     check_labels(checkpoint.labels, f"{checkpoint.path / file}")
 
 
@@ -304,7 +304,7 @@ def with_head(
     Raises:
       UserError: it is of another task.
     """
-    if checkpoint.kind in (orbax.PRETRAINING, orbax.ENCODER):
+    if checkpoint.kind in (manifest.PRETRAINING, manifest.ENCODER):
         return checkpoint, []
     notes = []
     own, wanted = (x.get("pooling", "cls") for x in (checkpoint.options, options))

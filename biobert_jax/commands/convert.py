@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if bool(args.task) != bool(args.labels):
         raise UsageError("give --task and --labels together")
     check_alone(args)
-    from biobert_jax.checkpoints import huggingface, load, orbax, tf1
+    from biobert_jax.checkpoints import huggingface, load, manifest, orbax, tf1
     from biobert_jax.checkpoints.table import HEADS
     from biobert_jax.checkpoints.tree import flatten
 
@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
             elif args.format == "tf1":
                 tf1.write(folder, checkpoint.model, checkpoint.params, checkpoint.tokenizer)
             else:
-                metadata = orbax.Metadata(
+                metadata = manifest.Metadata(
                     checkpoint.kind,
                     checkpoint.step,
                     checkpoint.model,
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
         + "".join(f" + {head}" for head in heads)
     )
     missing = [name for name in ("pooler", "mlm", "nsp") if name not in checkpoint.params]
-    if missing and checkpoint.kind in (orbax.PRETRAINING, orbax.ENCODER):
+    if missing and checkpoint.kind in (manifest.PRETRAINING, manifest.ENCODER):
         print(f"{args.source} has no {', '.join(missing)}: initialised anew where they are needed")
     for name in checkpoint.unexpected:
         print(f"left out: {name}", file=sys.stderr)

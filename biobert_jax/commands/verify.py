@@ -67,11 +67,11 @@ def _verify_prepared(path: Path, progress: StageProgress) -> tuple[list[str], st
 
 
 def _verify_checkpoint(path: Path, progress: StageProgress) -> tuple[list[str], str]:
-    from biobert_jax.checkpoints import load, orbax
+    from biobert_jax.checkpoints import load, manifest
 
     # Of a workdir what it stands for, and what its run goes on from.
-    found = dict.fromkeys([load.find_checkpoint(path)[0], *orbax.checkpoints_of(path)[:1]])
+    found = dict.fromkeys([load.find_checkpoint(path)[0], *manifest.checkpoints_of(path)[:1]])
     files = [file for folder in found for file in folder.rglob("*") if file.is_file()]
     read = adding(progress, "check", sum(file.stat().st_size for file in files))
-    problems = [problem for folder in found for problem in orbax.check_files(folder, read=read)]
+    problems = [problem for folder in found for problem in manifest.check_files(folder, read=read)]
     return problems, f"{', '.join(map(str, found))}: every file is as in the manifest"

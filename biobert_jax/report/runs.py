@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from biobert_jax import storage
+from biobert_jax.checkpoints import manifest
 from biobert_jax.config import ModelConfig
 from biobert_jax.errors import UserError
 from biobert_jax.json_fields import read_object, read_optional_object
 from biobert_jax.report.scores_file import problem
-
-# Of `checkpoints.orbax`, which imports JAX.
-_CHECKPOINTS, _MANIFEST = "checkpoints", "manifest.json"
+from biobert_jax.storage import anywhere
+from biobert_jax.storage.anywhere import AnyPath
+from biobert_jax.training.mirror import Mirror
 
 
 class Series(NamedTuple):
@@ -84,7 +87,10 @@ def read_runs(workdirs: Sequence[str | os.PathLike]) -> list[Run]:
     Raises:
       UserError: as `read_run`; a folder is given twice.
     """
-    paths = [Path(workdir).resolve() for workdir in workdirs]
+    paths = [
+        storage.path(workdir) if storage.is_remote(workdir) else Path(workdir).resolve()
+        for workdir in workdirs
+    ]
     for index, path in enumerate(paths):
         if path in paths[:index]:
             raise UserError(f"{workdirs[index]}: given twice: give each workdir once")
@@ -104,26 +110,35 @@ def read_run(workdir: str | os.PathLike) -> Run:
     Raises:
       UserError: it is none, has no metrics yet, or a file in it is damaged.
     """
-    path = Path(workdir)
+    if not storage.is_remote(workdir):
+        return _read_run(Path(workdir), Path(workdir).resolve())
+    shared = storage.path(workdir)
+    with tempfile.TemporaryDirectory(prefix="biobert_jax-") as folder:
+        Mirror(shared, Path(folder)).pull()
+        return _read_run(Path(folder), shared)
+
+
+def _read_run(path: Path, shared: AnyPath) -> Run:
+    """Reads a workdir whose files are in one folder and whose checkpoints in another."""
     if not path.is_dir():
         raise UserError(f"{path}: no such folder")
     scores = _read_json(path / "scores.json")
     # Several runs, of folds or seeds, have their scores gathered in a folder without curves.
     if not (path / "metrics.jsonl").is_file() and not scores:
         raise UserError(
-            f"{path}: holds no metrics.jsonl: give the --workdir of biobert pretrain or finetune"
+            f"{shared}: holds no metrics.jsonl: give the --workdir of biobert pretrain or finetune"
         )
     has_curves = (path / "metrics.jsonl").is_file()
     series = read_metrics(path / "metrics.jsonl") if has_curves else {}
     config = _read_json(path / "config.json")
-    checkpoints, described = _read_checkpoints(path / _CHECKPOINTS)
+    checkpoints, described = _read_checkpoints(shared)
     # A fine-tuning run's config leaves the sizes to its checkpoints.
     model = _model(described) or _model(config.get("model"))
     if wrong := problem(scores):
         raise UserError(
             f"{path / 'scores.json'}: {wrong}: put it back, or remove it to report without it"
         )
-    return Run(path.resolve().name, config, series, scores, checkpoints, model)
+    return Run(shared.name, config, series, scores, checkpoints, model)
 
 
 def read_metrics(path: Path) -> dict[str, Series]:
@@ -162,20 +177,15 @@ def _read_json(path: Path) -> dict[str, Any]:
     return read_optional_object(path, "put it back, or remove it to report without it") or {}
 
 
-def _read_checkpoints(folder: Path) -> tuple[tuple[SavedStep, ...], Any]:
+def _read_checkpoints(workdir: AnyPath) -> tuple[tuple[SavedStep, ...], Any]:
     """The finished checkpoints, and the model as the newest states it."""
     found, model = [], None
-    manifests = [m for m in folder.glob(f"*/{_MANIFEST}") if m.parent.name.isdigit()]
-    for manifest in sorted(manifests, key=lambda m: int(m.parent.name)):
+    for path in reversed(manifest.checkpoints_of(workdir)):
         # A run under way may delete one while we look.
         try:
-            files = [file.stat() for file in manifest.parent.rglob("*") if file.is_file()]
-            model = read_object(manifest).get("model", model)
-            saved = SavedStep(
-                int(manifest.parent.name),
-                sum(file.st_size for file in files),
-                manifest.stat().st_mtime,
-            )
+            size = sum(anywhere.files_below(path).values())
+            model = read_object(path / manifest.NAME).get("model", model)
+            saved = SavedStep(int(path.name), size, anywhere.modified(path / manifest.NAME))
         except (OSError, ValueError):
             continue
         found.append(saved)

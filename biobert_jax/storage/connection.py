@@ -73,9 +73,13 @@ def etils_path(path: str | os.PathLike) -> "epath.Path":
       UserError: gcsfs is not installed, where it is needed.
     """
     from etils import epath
+    from etils.epath import gpath
 
     if is_remote(path):
         connect()
+        # Whether to take TensorFlow's client is asked once, maybe before `set_up_storage` answered.
+        if forget := getattr(getattr(gpath, "_is_tf_installed", None), "cache_clear", None):
+            forget()
     return epath.Path(path)
 
 

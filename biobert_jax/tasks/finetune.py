@@ -1,5 +1,6 @@
 """Fine-tuning of any task, from a config to scores; reads in the order it runs."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -12,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints import manifest, orbax
 from biobert_jax.checkpoints.load import Checkpoint, load_checkpoint, with_head
 from biobert_jax.config import ModelConfig
 from biobert_jax.config_finetuning import FinetuneConfig
@@ -26,25 +27,26 @@ from biobert_jax.tasks.rows import Encoded
 from biobert_jax.tasks.run_data import TaskData, data_file, read_data
 from biobert_jax.tasks.task import Setting, Task, task_of
 from biobert_jax.training import distributed, loop
+from biobert_jax.training.claim import claim_workdir
 from biobert_jax.training.compiled import share_compiled_programs
 from biobert_jax.training.initial import abstract_state, initial_state
 from biobert_jax.training.instruments import instruments
 from biobert_jax.training.optimizer import make_optimizer
+from biobert_jax.training.saver import Saver, resume
 from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.selection import Selection
 from biobert_jax.training.sharding import abstract, check_batch, device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
-from biobert_jax.training.workdir import Saver, claim_workdir, resume
+from biobert_jax.training.workdir import Workdir, open_workdir
 from biobert_jax.units import plural
 
 
 def finetune(
     config: FinetuneConfig,
-    workdir: str | os.PathLike,
+    workdir: str | os.PathLike | Workdir,
     *,
     profile: bool = False,
     kept_options: Mapping[str, Any] | None = None,
-    shared: str | os.PathLike | None = None,
 ) -> dict[str, Any]:
     """Fine-tunes, or goes on, in `workdir`; scores the test file and writes predictions.
 
@@ -52,7 +54,6 @@ def finetune(
       profile: trace five steps into `<workdir>/profile`.
       kept_options: what an earlier run has fitted on held-out examples, a temperature, say, which
         this one is trained on.
-      shared: a folder that this run has in common with others; None: it has none.
 
     Returns:
       The content of `scores.json`.
@@ -61,6 +62,17 @@ def finetune(
       UserError: data, checkpoint or config that do not fit; see the message.
       Interrupted: a signal came; the state was saved.
     """
+    with contextlib.ExitStack() as closing:
+        return _finetune(config, workdir, profile, kept_options or {}, closing)
+
+
+def _finetune(
+    config: FinetuneConfig,
+    workdir: str | os.PathLike | Workdir,
+    profile: bool,
+    kept_options: Mapping[str, Any],
+    closing: contextlib.ExitStack,
+) -> dict[str, Any]:
     # What is read: annotated examples, what their labels are, and the encoder to start from.
     task = task_of(config.task)
     data = read_data(task, config, _say)
@@ -84,9 +96,10 @@ def finetune(
     check_kernels(model, config.data.max_seq_length)
     check_batch(mesh, config.data.batch_size, config.train.accumulation_steps)
     optimizer = make_optimizer(config.optimizer, num_steps)
-    workdir = claim_workdir(workdir, config, num_steps, say=_say)
-    share_compiled_programs(shared or workdir)
-    distributed.decide(lambda: check_results(workdir, task))
+    workdir = closing.enter_context(open_workdir(workdir, _say))
+    claim_workdir(workdir, config, num_steps, say=_say)
+    share_compiled_programs(workdir.root)
+    distributed.decide(lambda: check_results(workdir.local, task))
     graph, create_params = model_of(task, model, setting, config.seed)
     like = abstract_state(create_params, optimizer, mesh)
     state, start_step = resume(workdir, like, _say, data=sha256)
@@ -115,7 +128,7 @@ def finetune(
         return {f"eval_{name}": x for name, x in scores.items() if isinstance(x, float)}
 
     # The loop.
-    metadata = orbax.Metadata(
+    metadata = manifest.Metadata(
         task.name,
         0,
         model,
@@ -135,7 +148,7 @@ def finetune(
         profile=profile,
         say=_say,
     ) as (writer, watching):
-        save = Saver(writer, metadata, setting.tokenizer)
+        save = Saver(writer, workdir, metadata, setting.tokenizer)
         selection = _selection(config, held_out, save, start_step)
         state, evaluation = loop.run(
             state,
@@ -172,7 +185,7 @@ def finetune(
         step = selection.best_step
         like = abstract(params, jax.tree.map(lambda x: x.sharding, params))
         params = None
-        params = orbax.restore_params_to(orbax.checkpoint_path(workdir, step), like)
+        params = orbax.restore_params_to(manifest.checkpoint_path(workdir.shared, step), like)
         evaluation = evaluate(params)
 
     # Fitted on held-out examples with the parameters as they are now, and kept with them.
@@ -182,8 +195,8 @@ def finetune(
     else:
         setting, fitted = calibrated(task, config, setting, held_out, data, found_of, params)
     if fitted or kept_options:
-        path, kept = orbax.checkpoint_path(workdir, step), dict(setting.options)
-        distributed.decide(lambda: orbax.change_metadata(path, options=kept))
+        path, kept = manifest.checkpoint_path(workdir.shared, step), dict(setting.options)
+        distributed.decide(lambda: manifest.change_metadata(path, options=kept))
 
     # The result: the test file's scores, predictions and a model card.
     predictions = []
@@ -205,7 +218,15 @@ def finetune(
     # The others wait: what they read next is there, and what could not be written ends them too.
     distributed.decide(
         lambda: write_results(
-            workdir, task, config, checkpoint, training, data.test, predictions, setting, content
+            workdir.local,
+            task,
+            config,
+            checkpoint,
+            training,
+            data.test,
+            predictions,
+            setting,
+            content,
         )
     )
     return content

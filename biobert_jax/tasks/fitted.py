@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from biobert_jax.checkpoints.load import Checkpoint, check_task, fit_params, load_checkpoint
-from biobert_jax.checkpoints.orbax import ENCODER, PRETRAINING
+from biobert_jax.checkpoints.manifest import ENCODER, PRETRAINING
 from biobert_jax.config_finetuning import FinetuneDataConfig
 from biobert_jax.formats.faults import Fault, ignore
 from biobert_jax.tasks.forward import model_of, outputs_of, run_rows

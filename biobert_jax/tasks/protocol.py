@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from biobert_jax.checkpoints.load import load_checkpoint
+from biobert_jax.checkpoints import manifest
 from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.config_parsing import resolve
 from biobert_jax.errors import UserError
@@ -30,9 +30,10 @@ from biobert_jax.tasks.results import MODEL_CARD, SCORES, config_sha256
 from biobert_jax.tasks.task import options_of, task_of
 from biobert_jax.tasks.tuning import Run, changed, plain, untested
 from biobert_jax.training import distributed
+from biobert_jax.training.workdir import Workdir, open_workdir
 
 # (config, workdir, options kept from an earlier run) to the content of `scores.json`.
-RunOne = Callable[[FinetuneConfig, Path, Mapping[str, Any]], dict[str, Any]]
+RunOne = Callable[[FinetuneConfig, Workdir, Mapping[str, Any]], dict[str, Any]]
 
 
 def finetune_all(
@@ -58,11 +59,9 @@ def finetune_all(
     Raises:
       UserError: as `finetune`; no such folds, a fold without a file, or a grid without data.eval.
     """
-    run_one = run_one or _run_one
-    folder = Path(workdir)
-    if (folder / "checkpoints").exists():
+    if manifest.folder_of(workdir).exists():
         raise UserError(
-            f"--workdir {folder} holds a single run: choose another folder for several ones"
+            f"--workdir {workdir} holds a single run: choose another folder for several ones"
         )
     task = task_of(config.task)
     main = task.main_score(options_of(task, config.data))
@@ -71,28 +70,43 @@ def finetune_all(
             "data.eval is not set: it is what --grid and --search choose by, and retrain adds"
         )
     _check_files(config, folds, chooses=bool(grid or search or config.train.best_by))
+    with open_workdir(workdir, _say) as opened:
+        return _run_all(config, opened, main, folds, seeds, grid or bool(search), search, run_one)
+
+
+def _run_all(
+    config: FinetuneConfig,
+    workdir: Workdir,
+    main: str,
+    folds: Sequence[str],
+    seeds: int,
+    tunes: bool,
+    search: int,
+    run_one: RunOne | None,
+) -> dict[str, Any]:
+    """`finetune_all` in a folder that is held."""
+    run_one = run_one or _run_one
     chosen: dict[str, dict[str, Any]] = {}  # by fold
-    for fold in (folds or [""]) if grid or search else ():
+    for fold in (folds or [""]) if tunes else ():
         own = _of_fold(config, fold)
-        run_point = functools.partial(_go, folder=folder, run_one=run_one, kept={})
+        run_point = functools.partial(_go, workdir=workdir, run_one=run_one, kept={})
         chosen[fold] = tuning.choose(own, main, run_point, search=search, prefix=fold)
     results = []
     for run in runs_of(config, folds, seeds, chosen):
         kept: dict[str, Any] = {}
         if config.retrain and _is_empty(run.config):
-            if distributed.is_first():
-                print(f"{run.name}: data.eval has 0 bytes: trained once", file=sys.stderr)
+            _say(f"{run.name}: data.eval has 0 bytes: trained once")
         elif config.retrain:
             alone = run._replace(name=f"{run.name}-train-alone", config=untested(run.config))
-            _go(alone, folder, run_one, {})
-            kept = _fitted(folder / "runs" / alone.name)
+            _go(alone, workdir, run_one, {})
+            kept = _fitted(workdir.child(f"runs/{alone.name}"))
             run = run._replace(config=_with_held_out(run.config))
-        content = _go(run, folder, run_one, kept)
+        content = _go(run, workdir, run_one, kept)
         results.append({"name": run.name, **run.differs, **_numbers_of(content)})
     gathered = gather(results, config, main, chosen.get("", chosen))
     if distributed.is_first():
-        write_text_atomically(folder / SCORES, json.dumps(gathered, indent=2) + "\n")
-        write_text_atomically(folder / MODEL_CARD, table(gathered))
+        write_text_atomically(workdir.local / SCORES, json.dumps(gathered, indent=2) + "\n")
+        write_text_atomically(workdir.local / MODEL_CARD, table(gathered))
     return gathered
 
 
@@ -182,19 +196,20 @@ def _chosen_by_fold(chosen: Mapping[str, Any]) -> Mapping[str, Any]:
     return chosen if all(isinstance(value, dict) for value in chosen.values()) else {"": chosen}
 
 
-def _run_one(config: FinetuneConfig, workdir: Path, kept: Mapping[str, Any]) -> dict[str, Any]:
-    return finetune(config, workdir, kept_options=kept, shared=workdir.parents[1])
+def _run_one(config: FinetuneConfig, workdir: Workdir, kept: Mapping[str, Any]) -> dict[str, Any]:
+    return finetune(config, workdir, kept_options=kept)
 
 
-def _go(run: Run, folder: Path, run_one: RunOne, kept: Mapping[str, Any]) -> dict[str, Any]:
+def _go(run: Run, workdir: Workdir, run_one: RunOne, kept: Mapping[str, Any]) -> dict[str, Any]:
     """The content of the run's `scores.json`: of the finished one with this config, or anew."""
-    own = folder / "runs" / run.name
-    done = distributed.decide(lambda: read_optional_object(own / SCORES))
+    own = workdir.child(f"runs/{run.name}")
+    done = distributed.decide(lambda: read_optional_object(own.local / SCORES))
     if done is None:
         return run_one(run.config, own, kept)
     if done.get("config_sha256") != config_sha256(run.config):
         raise UserError(
-            f"{own}: a finished run with another config: choose another --workdir, or remove it"
+            f"{own.name}: a finished run with another config: choose another --workdir, or remove "
+            "it"
         )
     return done
 
@@ -230,15 +245,12 @@ def _with_held_out(config: FinetuneConfig) -> FinetuneConfig:
     return dataclasses.replace(config, data=dataclasses.replace(config.data, train=train, eval=""))
 
 
-def _fitted(workdir: Path) -> dict[str, Any]:
+def _fitted(workdir: Workdir) -> dict[str, Any]:
     """What a run has fitted on its held-out file."""
-    loaded = load_checkpoint(workdir)
-    fresh = options_of(task_of(loaded.kind), resolve(FinetuneConfig, _values(workdir)).data)
-    return {key: value for key, value in loaded.options.items() if key not in fresh}
-
-
-def _values(workdir: Path) -> dict[str, Any]:
-    return read_optional_object(workdir / "config.json") or {}
+    saved = manifest.read_metadata(manifest.chosen_checkpoint(workdir.shared))
+    values = distributed.decide(lambda: read_optional_object(workdir.local / "config.json") or {})
+    fresh = options_of(task_of(saved.kind), resolve(FinetuneConfig, values).data)
+    return {key: value for key, value in saved.options.items() if key not in fresh}
 
 
 def _numbers_of(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -248,3 +260,8 @@ def _numbers_of(content: Mapping[str, Any]) -> dict[str, Any]:
         for part in ("test", "eval")
         if isinstance(content.get(part), dict)
     }
+
+
+def _say(line: str) -> None:
+    if distributed.is_first():
+        print(line, file=sys.stderr, flush=True)

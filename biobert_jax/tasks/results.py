@@ -13,7 +13,7 @@ from biobert_jax.errors import UserError
 from biobert_jax.files import try_to_write, write_text_atomically
 from biobert_jax.tasks.model_card import Training, model_card
 from biobert_jax.tasks.task import Setting, Task
-from biobert_jax.training.workdir import changes_of
+from biobert_jax.training.claim import changes_of
 
 # Beside the task's predictions.
 SCORES, MODEL_CARD = "scores.json", "README.md"

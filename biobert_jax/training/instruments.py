@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,12 +13,12 @@ from biobert_jax.training.flops import chip_of, num_chips, training_flops
 from biobert_jax.training.metrics import MetricsWriter, Progress, Throughput
 from biobert_jax.training.profile import Profiler
 from biobert_jax.training.watchdog import Watchdog
-from biobert_jax.training.workdir import locked
+from biobert_jax.training.workdir import Workdir
 
 
 @contextlib.contextmanager
 def instruments(
-    workdir: Path,
+    workdir: Workdir,
     train: TrainConfig | FinetuneTrainConfig,
     model: ModelConfig,
     *,
@@ -43,15 +42,16 @@ def instruments(
     devices = jax.devices()
     chip = chip_of(devices[0].device_kind)
     with contextlib.ExitStack() as closing:
-        closing.enter_context(locked(workdir))
-        watchdog = closing.enter_context(Watchdog(train.watchdog_minutes, workdir))
-        writer = CheckpointWriter(workdir, train.keep_checkpoints)
+        watchdog = closing.enter_context(Watchdog(train.watchdog_minutes, workdir.local))
+        writer = CheckpointWriter(
+            workdir.shared, train.keep_checkpoints, before_manifest=workdir.publish
+        )
         closing.callback(writer.close)
-        metrics = MetricsWriter(workdir, start_step, active=first)
+        metrics = MetricsWriter(workdir.local, start_step, active=first)
         closing.callback(metrics.close)
         progress = Progress(start_step, num_steps, active=first)
         closing.callback(progress.close)
-        profiler = Profiler(workdir, start_step, say, enabled=profile)
+        profiler = Profiler(workdir.local, start_step, say, enabled=profile)
         closing.callback(profiler.close)
         throughput = Throughput(
             flops=lambda counts: training_flops(

@@ -16,7 +16,7 @@ import google_crc32c
 import jax
 import numpy as np
 
-from biobert_jax.checkpoints.orbax import NORMAL, PERMANENT, TEMPORARY
+from biobert_jax.checkpoints.manifest import NORMAL, PERMANENT, TEMPORARY
 from biobert_jax.errors import Interrupted, UserError
 from biobert_jax.training import distributed
 from biobert_jax.training.distributed import Vote
@@ -28,11 +28,11 @@ from biobert_jax.training.metrics import (
     count_tokens,
 )
 from biobert_jax.training.profile import Profiler
+from biobert_jax.training.saver import Saver
 from biobert_jax.training.selection import Selection
 from biobert_jax.training.signals import Signals
 from biobert_jax.training.step import TrainState
 from biobert_jax.training.watchdog import Watchdog
-from biobert_jax.training.workdir import Saver
 
 
 class Cadence(NamedTuple):

@@ -1,5 +1,6 @@
 """Pre-training, from a config to a trained checkpoint; reads in the order it runs."""
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -7,7 +8,7 @@ import sys
 
 import jax
 
-from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints import manifest
 from biobert_jax.checkpoints.load import Checkpoint, check_same_model, load_checkpoint
 from biobert_jax.config import MaskingConfig, PretrainConfig
 from biobert_jax.corpus.text.tokenization import Tokenizer, load_tokenizer
@@ -15,7 +16,9 @@ from biobert_jax.data.source import TrainingData
 from biobert_jax.errors import UserError
 from biobert_jax.model.kernel_checks import check_kernels
 from biobert_jax.model.masking import SpecialIds
+from biobert_jax.storage import anywhere
 from biobert_jax.training import loop
+from biobert_jax.training.claim import claim_workdir
 from biobert_jax.training.compiled import share_compiled_programs
 from biobert_jax.training.heldout import heldout_evaluation
 from biobert_jax.training.initial import abstract_state, initial_state
@@ -24,10 +27,11 @@ from biobert_jax.training.instruments import instruments
 from biobert_jax.training.objective import NSP_HEADS, model_of, pretraining_losses
 from biobert_jax.training.optimizer import make_optimizer
 from biobert_jax.training.phases import data_sha256, open_phases, staging_wait, train_batches
+from biobert_jax.training.saver import Saver, newest_metadata, resume
 from biobert_jax.training.schedule import learning_rate
 from biobert_jax.training.sharding import check_batch, device_batch, make_mesh
 from biobert_jax.training.step import make_train_step
-from biobert_jax.training.workdir import Saver, claim_workdir, newest_metadata, resume
+from biobert_jax.training.workdir import open_workdir
 
 
 def pretrain(
@@ -42,11 +46,22 @@ def pretrain(
       UserError: data, checkpoint or config that do not fit; see the message.
       Interrupted: a signal came; the state was saved.
     """
+    with contextlib.ExitStack() as closing:
+        return _pretrain(config, workdir, profile, closing)
+
+
+def _pretrain(
+    config: PretrainConfig,
+    workdir: str | os.PathLike,
+    profile: bool,
+    closing: contextlib.ExitStack,
+) -> dict[str, float]:
     # What is read: rows and, where a run begins from one, a checkpoint of the same vocabulary.
     checkpoint, vocab, vocab_size = None, None, 0
     if (newest := newest_metadata(workdir)) is not None:
         path, saved = newest
-        vocab, vocab_size = path / saved.vocab, saved.model.vocab_size
+        vocab = closing.enter_context(anywhere.local_copy(path / saved.vocab))
+        vocab_size = saved.model.vocab_size
     elif config.init:
         checkpoint = load_checkpoint(config.init)
         vocab, vocab_size = checkpoint.vocab, checkpoint.model.vocab_size
@@ -76,8 +91,9 @@ def pretrain(
     frozen = () if data.format.objective == "mlm_nsp" else NSP_HEADS
     optimizer = make_optimizer(config.optimizer, num_steps, frozen=frozen)
     # All that a config can have wrong is found by now: a folder is made for a run that starts.
-    workdir = claim_workdir(workdir, config, num_steps, say=_say)
-    share_compiled_programs(workdir)
+    workdir = closing.enter_context(open_workdir(workdir, _say))
+    claim_workdir(workdir, config, num_steps, say=_say)
+    share_compiled_programs(workdir.root)
     graph, create_params = model_of(config.model, config.seed)
     sha256 = data_sha256(phases)
     like = abstract_state(create_params, optimizer, mesh)
@@ -133,7 +149,7 @@ def pretrain(
         _say("no held-out rows: not evaluated")
 
     # The loop.
-    metadata = orbax.Metadata(
+    metadata = manifest.Metadata(
         "pretraining",
         0,
         config.model,
@@ -167,7 +183,7 @@ def pretrain(
             to_device=lambda batch: device_batch(mesh, batch),
             train_step=train_step,
             evaluate=evaluate,
-            save=Saver(writer, metadata, tokenizer),
+            save=Saver(writer, workdir, metadata, tokenizer),
             mask_name=MASK_NAMES[data.format.record_format],
             **watching,
         )

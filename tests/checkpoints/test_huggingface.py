@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from biobert_jax.checkpoints import huggingface, orbax
+from biobert_jax.checkpoints import huggingface, manifest, orbax
 from biobert_jax.checkpoints.load import check_task, load_checkpoint, with_labels
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.errors import UserError
@@ -331,7 +331,7 @@ def test_folders_of_a_workdir_without_a_checkpoint(tmp_path):
     (tmp_path / "config.json").write_text('{"seed": 0, "train": {}}')
     with pytest.raises(UserError, match="the run in this workdir has saved none yet"):
         load_checkpoint(tmp_path)
-    metadata = orbax.Metadata("pretraining", 1, MODEL, "vocab.txt", max_seq_length=16)
+    metadata = manifest.Metadata("pretraining", 1, MODEL, "vocab.txt", max_seq_length=16)
     step = tmp_path / "checkpoints/1"
     orbax.write_checkpoint(step, metadata, tiny_tokenizer(tmp_path), tiny_params())
     with pytest.raises(UserError, match=f"give {tmp_path}, for its best or newest one"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from biobert_jax import cli
-from biobert_jax.checkpoints import orbax, tf1
+from biobert_jax.checkpoints import manifest, orbax, tf1
 from biobert_jax.checkpoints.load import load_checkpoint
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.errors import UserError
@@ -106,7 +106,7 @@ def test_heads_of_tasks(written, tmp_path, capsys):
 
 def test_options_survive_every_format(tmp_path):
     options = {"kind": "multi_label", "temperature": 1.25, "labels": ["x", "y"]}
-    metadata = orbax.Metadata("classification", 3, MODEL, "", ("x", "y"), 16, options=options)
+    metadata = manifest.Metadata("classification", 3, MODEL, "", ("x", "y"), 16, options=options)
     params = tiny_params("pooler", "classifier", num_labels=2)
     orbax.write_checkpoint(tmp_path / "a", metadata, tiny_tokenizer(tmp_path), params)
     assert convert(tmp_path / "a", tmp_path / "b", "hf") == 0

@@ -7,7 +7,7 @@ import socket
 import numpy as np
 import pytest
 
-from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints import manifest
 from biobert_jax.checkpoints.load import load_checkpoint
 from biobert_jax.checkpoints.tree import flatten
 from tests.end_to_end.conftest import ROOT, biobert, ner_command
@@ -106,8 +106,8 @@ def test_two_processes_learn_predict_and_score_what_one_does(pretrained, tmp_pat
         for folder in (together, alone)
     ]
     assert_close(*lines)
-    newest, *_ = orbax.checkpoints_of(together)
-    assert orbax.check_files(newest) == []
+    newest, *_ = manifest.checkpoints_of(together)
+    assert manifest.check_files(newest) == []
     ours, expected = load_checkpoint(together), load_checkpoint(alone)
     assert_close(dict(ours.options), dict(expected.options))
     theirs = flatten(expected.params)

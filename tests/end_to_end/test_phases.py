@@ -11,7 +11,7 @@ from jax._src.dispatch import BACKEND_COMPILE_EVENT
 from jax._src.monitoring import unregister_event_duration_listener
 
 from biobert_jax import cli
-from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints import manifest, orbax
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.training import pretrain
 from tests.end_to_end.conftest import ROOT, SHRUNK, prepare_command
@@ -105,7 +105,7 @@ def test_the_schedule_runs_through_the_phases(trained):
 @pytest.mark.parametrize("step", [4, 6])
 def test_a_run_goes_on_in_either_phase_bit_for_bit(trained, folders, tmp_path, step):
     shutil.copytree(trained, tmp_path / "run")
-    for path in orbax.checkpoints_of(tmp_path / "run"):
+    for path in manifest.checkpoints_of(tmp_path / "run"):
         if int(path.name) > step:
             shutil.rmtree(path)
     assert train(folders, tmp_path / "run") == 0
@@ -113,7 +113,7 @@ def test_a_run_goes_on_in_either_phase_bit_for_bit(trained, folders, tmp_path, s
         x["batch_crc"] for x in training_lines(trained)
     ]
     ours, theirs = (
-        flatten(orbax.restore_params(orbax.checkpoints_of(workdir)[0]))
+        flatten(orbax.restore_params(manifest.checkpoints_of(workdir)[0]))
         for workdir in (tmp_path / "run", trained)
     )
     assert all(np.array_equal(ours[path], theirs[path]) for path in theirs)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from biobert_jax import cli
-from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints import manifest, orbax
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.training.metrics import MEASURED
 from tests.end_to_end.conftest import (
@@ -28,7 +28,7 @@ def metrics_of(workdir):
 
 def assert_same_result(workdir, expected):
     """Same parameters, optimizer state and log, bit for bit."""
-    ours, theirs = (orbax.checkpoints_of(w)[0] for w in (workdir, expected))
+    ours, theirs = (manifest.checkpoints_of(w)[0] for w in (workdir, expected))
     assert ours.name == theirs.name
     before, after = flatten(orbax.restore_params(ours)), flatten(orbax.restore_params(theirs))
     assert before.keys() == after.keys()
@@ -42,7 +42,7 @@ def assert_same_result(workdir, expected):
 
 def without_checkpoints_after(workdir, copy, step):
     shutil.copytree(workdir, copy)
-    for path in orbax.checkpoints_of(copy):
+    for path in manifest.checkpoints_of(copy):
         if int(path.name) > step:
             shutil.rmtree(path)
 
@@ -58,7 +58,7 @@ def test_it_learns_and_reports(pretrained):
 
 
 def test_rows_without_pairs_leave_the_next_sentence_heads_alone(pretrained):
-    last, *_, first = orbax.checkpoints_of(pretrained)
+    last, *_, first = manifest.checkpoints_of(pretrained)
     before, after = flatten(orbax.restore_params(first)), flatten(orbax.restore_params(last))
     same = {path.split("/")[0] for path in before if np.array_equal(before[path], after[path])}
     assert same == {"pooler", "nsp"}
@@ -80,7 +80,7 @@ def test_a_run_that_died_ends_the_same_bit_for_bit(pretrained, data, tmp_path, s
 
 def test_killed_for_real(pretrained, data, tmp_path):
     process = biobert(pretrain_command(data, tmp_path / "run"))
-    wait_until(process, lambda: orbax.checkpoints_of(tmp_path / "run"))
+    wait_until(process, lambda: manifest.checkpoints_of(tmp_path / "run"))
     process.kill()
     process.communicate()
     assert cli.main(pretrain_command(data, tmp_path / "run")) == 0
@@ -100,13 +100,13 @@ def test_signals_save_and_the_run_goes_on(pretrained, data, tmp_path, number):
     errors = errors_of(process)
     assert process.returncode == 128 + number
     assert "is saved: the same command goes on" in errors.splitlines()[-1]
-    [saved] = orbax.checkpoints_of(tmp_path / "run")
-    assert not orbax.check_files(saved)
+    [saved] = manifest.checkpoints_of(tmp_path / "run")
+    assert not manifest.check_files(saved)
 
 
 def test_a_damaged_checkpoint_is_named_and_passed_over(pretrained, data, tmp_path, capsys):
     without_checkpoints_after(pretrained, tmp_path / "run", 6)
-    newest = orbax.checkpoints_of(tmp_path / "run")[0]
+    newest = manifest.checkpoints_of(tmp_path / "run")[0]
     [victim, *_] = sorted((newest / "params" / "d").iterdir())
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 1
@@ -149,7 +149,7 @@ def test_eight_devices_give_the_same_losses(pretrained, data, tmp_path):
 def test_bfloat16_learns_too(pretrained, data, tmp_path):
     more = ["--config.model.dtype=bfloat16", "--config.train.num_steps=4"]
     assert cli.main(pretrain_command(data, tmp_path / "run", *more)) == 0
-    params = flatten(orbax.restore_params(orbax.checkpoints_of(tmp_path / "run")[0]))
+    params = flatten(orbax.restore_params(manifest.checkpoints_of(tmp_path / "run")[0]))
     assert {str(x.dtype) for x in params.values()} == {"float32"}
     first = metrics_of(tmp_path / "run")[1]["loss"]
     assert first == pytest.approx(metrics_of(pretrained)[1]["loss"], rel=0.01)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from biobert_jax import cli
-from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints import manifest, orbax
 from biobert_jax.checkpoints.load import load_checkpoint
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.config import DataConfig
@@ -64,7 +64,7 @@ def test_both_losses_are_trained_and_reported(pretrained_on_pairs):
     assert held_out[-1]["heldout_mlm_loss"] < held_out[0]["heldout_mlm_loss"]
     assert all({"heldout_nsp_loss", "heldout_nsp_accuracy"} <= m.keys() for m in held_out)
     last, *_, first = (
-        flatten(orbax.restore_params(p)) for p in orbax.checkpoints_of(pretrained_on_pairs)
+        flatten(orbax.restore_params(p)) for p in manifest.checkpoints_of(pretrained_on_pairs)
     )
     assert not any(np.array_equal(first[path], last[path]) for path in first)
 

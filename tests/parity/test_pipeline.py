@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biobert_jax import cli
-from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints import manifest, orbax
 from biobert_jax.checkpoints.load import load_checkpoint
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.scoring.conlleval import chunks
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.torch
 
 def test_entities_of_untyped_labels_are_not_torn(tmp_path):
     transformers = pytest.importorskip("transformers")
-    metadata = orbax.Metadata("ner", 1, MODEL, "vocab.txt", ("O", "B", "I"), 16)
+    metadata = manifest.Metadata("ner", 1, MODEL, "vocab.txt", ("O", "B", "I"), 16)
     # Random ones with which B and I follow each other.
     params = tiny_params("classifier")
     orbax.write_checkpoint(tmp_path / "orbax", metadata, tiny_tokenizer(tmp_path), params)

@@ -35,14 +35,14 @@ class Runner:
     def __call__(self, config, workdir, kept):
         if len(self.seen) == self.stop_at:
             raise KeyboardInterrupt
-        self.seen.append((workdir.name, config, dict(kept)))
+        self.seen.append((workdir.local.name, config, dict(kept)))
         value = self.score(config)
         content = {"eval": {"f1": value}, "config_sha256": config_sha256(config)}
         if config.data.test:
             content["test"] = {"f1": value, "num_gold": 7, "by_type": {"x": {"f1": 1.0}}}
-        workdir.mkdir(parents=True)
-        (workdir / "config.json").write_text(to_json(config))
-        (workdir / "scores.json").write_text(json.dumps(content))
+        workdir.local.mkdir(parents=True)
+        (workdir.local / "config.json").write_text(to_json(config))
+        (workdir.local / "scores.json").write_text(json.dumps(content))
         return content
 
 

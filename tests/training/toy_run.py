@@ -18,15 +18,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from biobert_jax.checkpoints import orbax
+from biobert_jax.checkpoints import manifest, orbax
 from biobert_jax.config import MeshConfig, ModelConfig, PretrainConfig
 from biobert_jax.errors import Interrupted, UserError
 from biobert_jax.training import distributed, joining, loop
+from biobert_jax.training.claim import claim_workdir
 from biobert_jax.training.metrics import MetricsWriter, Progress
+from biobert_jax.training.saver import Saver, resume
 from biobert_jax.training.sharding import device_batch, make_mesh, replicated, row_sharding
 from biobert_jax.training.step import TrainState
 from biobert_jax.training.watchdog import Watchdog
-from biobert_jax.training.workdir import Saver, claim_workdir, resume
+from biobert_jax.training.workdir import Workdir, open_workdir
 from tests.checkpoints.tiny import tiny_tokenizer
 
 ROWS, LENGTH = 8, 4
@@ -35,7 +37,7 @@ ROWS, LENGTH = 8, 4
 def main() -> int:
     """Runs to the end; exit codes as those of `biobert`."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("workdir", type=Path)
+    parser.add_argument("workdir")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--pause", type=float, default=0.0)
     parser.add_argument("--temporary_minutes", type=float, default=0.0)
@@ -47,7 +49,8 @@ def main() -> int:
     args = parser.parse_args()
     try:
         joining.initialize(args.coordinator, args.num_processes, args.process_id)
-        run(args)
+        with open_workdir(args.workdir, _say) as workdir:
+            run(args, workdir)
     except Interrupted as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -57,10 +60,10 @@ def main() -> int:
     return 0
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace, workdir: Workdir) -> None:
     """Trains or goes on, with a checkpoint every 10 steps, one in 20 of them permanent."""
     mesh = make_mesh(MeshConfig())
-    workdir = claim_workdir(args.workdir, PretrainConfig(), args.steps)
+    claim_workdir(workdir, PretrainConfig(), args.steps)
     everywhere, rows = replicated(mesh), row_sharding(mesh)
     zero = jax.device_put(np.int32(0), everywhere)
     matrix = jax.jit(lambda: jnp.zeros((ROWS, LENGTH)), out_shardings=rows)()
@@ -82,12 +85,12 @@ def run(args: argparse.Namespace) -> None:
         return new, {"loss": total.astype(jnp.float32), "skipped_in_a_row": jnp.float32(0)}
 
     shardings = jax.tree.map(lambda x: x.sharding, state)
-    metrics = MetricsWriter(workdir, start_step, active=distributed.is_first())
-    writer = orbax.CheckpointWriter(workdir, keep=2)
+    metrics = MetricsWriter(workdir.local, start_step, active=distributed.is_first())
+    writer = orbax.CheckpointWriter(workdir.shared, keep=2, before_manifest=workdir.publish)
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = tiny_tokenizer(Path(folder))
-    metadata = orbax.Metadata("pretraining", 0, ModelConfig(), "vocab.txt", data="toy")
-    with Watchdog(args.watchdog_minutes, workdir) as watchdog:
+    metadata = manifest.Metadata("pretraining", 0, ModelConfig(), "vocab.txt", data="toy")
+    with Watchdog(args.watchdog_minutes, workdir.local) as watchdog:
         try:
             loop.run(
                 state,
@@ -97,7 +100,7 @@ def run(args: argparse.Namespace) -> None:
                 to_device=lambda batch: device_batch(mesh, batch),
                 train_step=jax.jit(update, out_shardings=(shardings, everywhere)),
                 evaluate=lambda state: {"heldout_loss": float(state.opt_state["sum"])},
-                save=Saver(writer, metadata, tokenizer),
+                save=Saver(writer, workdir, metadata, tokenizer),
                 metrics=metrics,
                 progress=Progress(start_step, args.steps, active=distributed.is_first()),
                 watchdog=watchdog,
