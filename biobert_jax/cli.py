@@ -11,6 +11,7 @@ from biobert_jax.commands import compile as compile_
 from biobert_jax.commands import config as config_
 from biobert_jax.commands import (
     convert,
+    doctor,
     evaluate,
     export,
     finetune,
@@ -50,6 +51,7 @@ VERBS = {
         compile_,
         report,
         config_,
+        doctor,
     )
 }
 

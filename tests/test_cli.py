@@ -81,6 +81,7 @@ LEAST = {
     "compile": ["--config", "pretrain_mini", "--topology", "v5e:2x2"],
     "report": ["w"],
     "config": [],
+    "doctor": [],
 }
 
 

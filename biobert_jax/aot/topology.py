@@ -60,7 +60,7 @@ def describe(name: str, slices: int = 1) -> Topology:
     Raises:
       UserError: libtpu is not installed, or there is no such topology.
     """
-    generation, dimensions = _parse(name)
+    generation, dimensions = parse_topology(name)
     if slices < 1:
         raise UserError(f"--slices is {slices}: it must be at least 1")
     if importlib.util.find_spec("libtpu") is None:
@@ -91,7 +91,12 @@ def describe(name: str, slices: int = 1) -> Topology:
     return Topology(name, slices, CHIPS[generation], tuple(devices))
 
 
-def _parse(name: str) -> tuple[str, tuple[int, ...]]:
+def parse_topology(name: str) -> tuple[str, tuple[int, ...]]:
+    """Generation and dimensions of v5e:16x16; needs no libtpu.
+
+    Raises:
+      UserError: there is no such topology; the nearest is named.
+    """
     match = re.fullmatch(r"(\w+):(\d+(?:x\d+){1,2})", name)
     if not match or match[1] not in KNOWN:
         raise UserError(f"--topology {name}: {_nearest(name)}")

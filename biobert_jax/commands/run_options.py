@@ -1,6 +1,7 @@
 """Options of the verbs that train: several processes, and a trace."""
 
 import argparse
+from typing import Any
 
 
 def add_profile_argument(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +48,23 @@ def join_processes(args: argparse.Namespace) -> None:
     from biobert_jax.training.joining import initialize
 
     initialize(
+        args.coordinator,
+        args.num_processes,
+        args.process_id,
+        detect=args.distributed,
+        timeout=args.join_timeout,
+    )
+
+
+def find_processes(args: argparse.Namespace) -> Any:
+    """Where the other processes are met, a `joining.Meeting`; None: there are none.
+
+    Raises:
+      UserError: see `joining.find_meeting`.
+    """
+    from biobert_jax.training.joining import find_meeting
+
+    return find_meeting(
         args.coordinator,
         args.num_processes,
         args.process_id,

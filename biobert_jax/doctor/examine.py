@@ -1,0 +1,125 @@
+"""The examination of all hosts, in the order in which they must do things together.
+
+Until JAX is joined the hosts speak by roll calls, since with other versions it could not be joined.
+"""
+
+import socket
+import time
+from typing import Any, NamedTuple
+
+from biobert_jax import storage
+from biobert_jax.config import PretrainConfig
+from biobert_jax.config_finetuning import FinetuneConfig
+from biobert_jax.doctor import compare, host
+from biobert_jax.doctor.findings import Finding, found
+from biobert_jax.training.joining import Meeting, join
+from biobert_jax.training.roll_call import roll_call
+
+
+class Questions(NamedTuple):
+    """What a run would use; None and "" are not asked for.
+
+    Attributes:
+      topology, slices: that the devices should be.
+    """
+
+    config: PretrainConfig | FinetuneConfig | None = None
+    workdir: str = ""
+    data: str = ""
+    topology: str | None = None
+    slices: int = 1
+
+
+class Host(NamedTuple):
+    """What was found on one host."""
+
+    process: int
+    name: str
+    findings: list[Finding]
+
+
+def examine(meeting: Meeting | None, questions: Questions, *, timeout: int) -> list[Host]:
+    """Looks this host over, and hears from the others; the same on every process.
+
+    Raises:
+      UserError: some processes did not come.
+    """
+
+    def tell(value: Any) -> list[Any]:
+        return [value] if meeting is None else roll_call(*meeting[:3], value, timeout=timeout)
+
+    versions = tell(host.versions())
+    findings, ahead = _look_without_jax(questions)
+    # All have come by now, and say at once what time it is.
+    tell(None)
+    own = {"name": socket.gethostname(), "time": time.time(), "ahead": ahead, "findings": findings}
+    everyone = tell(own)
+    lines = [
+        [versions_line, clock, *(Finding(*each) for each in theirs["findings"])]
+        for versions_line, clock, theirs in zip(
+            compare.versions(versions),
+            compare.clocks([x["time"] for x in everyone], [x["ahead"] for x in everyone]),
+            everyone,
+            strict=True,
+        )
+    ]
+    if all(theirs[name] == versions[0][name] for theirs in versions for name in ("jax", "jaxlib")):
+        if meeting is not None:
+            join(meeting, timeout=timeout)
+        for theirs, more in zip(lines, _look_with_jax(questions), strict=True):
+            theirs[:0] = more
+    else:
+        for theirs in lines:
+            theirs[:0] = [Finding("devices", False, "not looked at: the versions of JAX differ")]
+    return [
+        Host(index, theirs["name"], own_lines)
+        for index, (theirs, own_lines) in enumerate(zip(everyone, lines, strict=True))
+    ]
+
+
+def _look_without_jax(questions: Questions) -> tuple[list[Finding], float | None]:
+    """Folders and buckets; and how far ahead a bucket's clock is."""
+    findings, ahead = [], None
+    if questions.workdir:
+
+        def workdir() -> str:
+            nonlocal ahead
+            text, ahead = host.try_workdir(questions.workdir)
+            return text
+
+        findings.append(found("workdir", workdir))
+    if questions.data:
+        findings.append(found("data", lambda: host.try_data(questions.data)))
+    return findings, ahead
+
+
+def _look_with_jax(questions: Questions) -> list[list[Finding]]:
+    """Devices, kernels, and what they and the disk hold against the need; of every host."""
+    from biobert_jax.doctor import devices
+    from biobert_jax.training.distributed import gather
+
+    expected = devices.expected(questions.topology, questions.slices)
+    needs, findings = devices.Needs(), []
+    if isinstance(questions.config, PretrainConfig):
+
+        def fits() -> str:
+            nonlocal needs
+            needs = devices.needs(questions.config)
+            return "mesh and batch fit the devices"
+
+        findings.append(found("config", fits))
+    workdir = questions.workdir or "."
+    # What lies in a bucket takes no disk.
+    on_disk = 0 if storage.is_remote(workdir) else needs.disk
+    findings += [
+        found("kernels", lambda: devices.kernels(questions.config)),
+        found("device memory", lambda: devices.device_memory(needs.device)),
+        found("memory", lambda: host.memory(needs.host)),
+        found("disk", lambda: host.disk(workdir, on_disk)),
+    ]
+    everyone = gather({"facts": devices.facts(), "findings": findings})
+    shown = compare.devices([theirs["facts"] for theirs in everyone], expected)
+    return [
+        [line, *(Finding(*each) for each in theirs["findings"])]
+        for line, theirs in zip(shown, everyone, strict=True)
+    ]
