@@ -15,8 +15,8 @@ goes on.
 """
 
 import argparse
-from pathlib import Path
 
+from biobert_jax import storage
 from biobert_jax.commands.config_file import add_config_arguments, load_config
 from biobert_jax.commands.run_options import (
     add_process_arguments,
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_profile_argument(parser)
     add_process_arguments(parser)
+    parser.set_defaults(in_buckets=("workdir",))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         if is_first():
             print(protocol.table(gathered))
         return 0
-    if (Path(args.workdir) / "runs").is_dir():
+    if (storage.path(args.workdir) / "runs").is_dir():
         raise UserError(
             f"--workdir {args.workdir} holds several runs: choose another folder for a single one"
         )
