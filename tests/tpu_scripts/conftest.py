@@ -85,11 +85,12 @@ class Run:
     folder: Path
     cloud: Cloud
     variables: dict[str, str] = field(default_factory=dict)
+    name: str = "run.toml"
 
     @property
     def config(self) -> Path:
         """The config's file."""
-        return self.folder / "run.toml"
+        return self.folder / self.name
 
     def configure(self, top="", tpu="", watch="", tables="") -> None:
         """Writes the config, with more lines in places."""

@@ -343,6 +343,8 @@ def ssh(cloud: Cloud, positional, flags) -> int:
 def scp(cloud: Cloud, positional, flags) -> int:
     """From here to workers, below their homes."""
     *sources, target = positional
+    if any(":" in source for source in sources):
+        raise Refused("All sources must be local files when destination is remote.")
     node, colon, path = target.partition(":")
     if not colon:
         raise Refused("Source(s) must be remote when destination is local.")

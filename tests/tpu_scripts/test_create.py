@@ -142,7 +142,7 @@ def test_delete_finds_what_was_left_behind(run):
             leaked["tpu"]["nodeSpec"][0]["node"]["labels"] = {"biobert-run": label}
             state["requests"][name] = leaked
         state["nodes"]["stray"] = state["nodes"]["demo-0"] | {"queuedResource": "gone"}
-    assert run("status", code=1).stdout.startswith("request demo")
+    assert "\nrequest demo-7: FAILED\n" in run("status", code=1).stdout
     run("delete")
     assert run.cloud.requests() == {"other": "FAILED"} and run.cloud.nodes() == []
 

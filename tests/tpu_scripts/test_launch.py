@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import tarfile
 import time
@@ -11,7 +12,7 @@ import time
 import pytest
 from pod.setup import CHECKOUT
 
-from tests.tpu_scripts.conftest import ROOT
+from tests.tpu_scripts.conftest import ROOT, Run
 
 
 def wait_until(holds, seconds=30.0):
@@ -177,6 +178,25 @@ def test_secrets_and_variables_travel_in_no_word(ready):
     assert "secrets: SECRET_3 not set" in ready.fails("launch", "--", "true")
 
 
+def test_names_of_files_may_be_anything(ready, tmp_path):
+    ready.configure(tables='[env]\nA = "x"\n')
+    odd = tmp_path / "a:b 'c' $(touch CANARY)" / "-- \n.toml"
+    odd.parent.mkdir()
+    shutil.copy(ready.config, odd)
+    other = Run(odd.parent, ready.cloud, name=odd.name)
+    other("setup")
+    other("launch", "--", "sh", "-c", 'echo "$A" >"$HOME/seen"')
+    wait_until((ready.cloud.home("demo-1") / "seen").exists)
+    bucket = ready.cloud.folder / "buckets" / "b" / "x y"
+    bucket.parent.mkdir(parents=True, exist_ok=True)
+    bucket.write_text("z")
+    other("fetch", "gs://b/x y")
+    state = odd.with_name(f"{odd.name}.state")
+    assert (state / "fetched" / "gs" / "b" / "x y").read_text() == "z"
+    assert (state / "fetched" / "logs" / "slice0_worker0.log").exists()
+    assert not list(tmp_path.rglob("CANARY*"))
+
+
 def test_variables_of_an_earlier_life_are_not_kept(ready):
     # As a login shell's profile of the image may set them.
     for node in ("demo-0", "demo-1"):
@@ -259,7 +279,7 @@ def test_fetch_brings_named_files(ready):
         path.parent.mkdir(exist_ok=True)
         path.write_text(name)
     bucket = ready.cloud.folder / "buckets" / "b" / "runs"
-    bucket.mkdir(parents=True)
+    bucket.mkdir(parents=True, exist_ok=True)
     (bucket / "metrics.jsonl").write_text("{}")
     ready("fetch", "--output", str(ready.folder / "got"), "gs://b/runs", *names[::2], "./-dash")
     for name in names:

@@ -53,8 +53,6 @@ def refused(command: list[str], folder: Path) -> str:
 
 
 def test_it_takes_every_command(run, tmp_path):
-    # Where objects are copied to, which gcloud looks for before all else.
-    (run.folder / "run.toml.state" / "fetched" / "gs" / "b").mkdir(parents=True)
     commands = []
     for number, line in enumerate((None, *SSH)):
         run.configure(tpu=TPU if number % 2 else "", tables=f"[ssh]\n{line}\n" if line else "")

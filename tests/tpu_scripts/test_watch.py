@@ -119,7 +119,7 @@ def test_what_is_lost_is_replaced(run, watching, what):
         with run.cloud.state() as state:
             state["nodes"]["demo-1"]["state"] = "PREEMPTED"
     elif what == "silent":
-        run.cloud.set(silent=["demo-1/0"])
+        run.cloud.set(silent=["demo-0/0", "demo-1/0"])
         wait_until(lambda: created(run) == 2)
         run.cloud.set(silent=[])
     else:

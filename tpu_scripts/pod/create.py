@@ -34,18 +34,23 @@ def announcement(config: Config) -> str:
     """Chips, hosts and money of the whole run."""
     tpu, one = config.tpu, config.accelerator
     chips = one.chips * tpu.slices
-    slices = f"{tpu.slices} slices" if tpu.slices > 1 else "1 slice"
     text = (
-        f"run {config.name}: {slices} of {one.type} in {config.zone}, {tpu.capacity}: "
-        f"{chips} chips of {one.generation} in {one.hosts * tpu.slices} hosts"
+        f"run {config.name}: {counted(tpu.slices, 'slice')} of {one.type} in {config.zone}, "
+        f"{tpu.capacity}: "
+        f"{counted(chips, 'chip')} of {one.generation} in {counted(one.hosts * tpu.slices, 'host')}"
     )
     if tpu.price_per_chip_hour:
         hourly = chips * tpu.price_per_chip_hour
         text += (
             f", {hourly:,.2f} {tpu.currency} an hour ({24 * hourly:,.2f} a day) at "
-            f"{tpu.price_per_chip_hour:g} a chip hour, from the moment they are there"
+            f"{tpu.price_per_chip_hour:g} a chip hour, while they are there"
         )
     return text
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 host`, `2 hosts`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def confirmed() -> bool:

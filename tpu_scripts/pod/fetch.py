@@ -76,11 +76,11 @@ def fetch_objects(gcloud: Gcloud, urls: list[str], output: Path) -> None:
       ScriptError: one could not be copied.
     """
     for url in urls:
-        folder = output / "gs" / url.removeprefix("gs://").rstrip("/")
+        folder = (output / "gs" / url.removeprefix("gs://").rstrip("/")).parent
         if not gcloud.dry_run:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-        words = gcloud.words("storage", "cp", "--recursive", url, f"{folder.parent}/", zone=False)
-        done = gcloud.run(words, timeout=24 * 3600)
+            folder.mkdir(parents=True, exist_ok=True)
+        words = gcloud.words("storage", "cp", "--recursive", url, "./", zone=False)
+        done = gcloud.run(words, timeout=24 * 3600, folder=folder)
         if done.code:
             raise gcloud.error(done, ("storage", "cp", url))
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .config import Config
@@ -75,9 +76,20 @@ class Gcloud:
         return ["gcloud", *args, *where, f"--project={self.config.project}", "--quiet"]
 
     def run(
-        self, command: list[str], timeout: float = 600.0, stdout: Any = subprocess.PIPE
+        self,
+        command: list[str],
+        timeout: float = 600.0,
+        stdout: Any = subprocess.PIPE,
+        folder: Path | None = None,
     ) -> Completed:
         """Runs a command without input, in a group of its own that a timeout or Ctrl-C ends whole.
+
+        Args:
+          command: its words.
+          timeout: seconds.
+          stdout: where its output goes; it is returned by default.
+          folder: where it runs: scp takes names with a colon for another machine's, so that files
+            are named from their folder.
 
         Raises:
           ScriptError: its program is not there.
@@ -91,6 +103,7 @@ class Gcloud:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=subprocess.PIPE,
+                cwd=folder,
                 start_new_session=True,
             )
         except FileNotFoundError:

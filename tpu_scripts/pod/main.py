@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -80,11 +81,11 @@ def guarded(verb: str, work, gcloud: Gcloud) -> int:
         code = 143
     gcloud.end_all()
     if verb not in HARMLESS and not gcloud.dry_run:
-        config = gcloud.config
+        config, path = gcloud.config, shlex.quote(str(gcloud.config.path))
         say(
             f"stopped; what run {config.name} has in {config.zone} is still there and may cost "
-            f"money: tpu_scripts/status --config {config.path} shows it, tpu_scripts/delete "
-            f"--config {config.path} ends it"
+            f"money: tpu_scripts/status --config {path} shows it, tpu_scripts/delete --config "
+            f"{path} ends it"
         )
     return code
 

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from . import queued, workers
+from .create import announcement
 from .gcloud import Gcloud
 
 
@@ -63,7 +64,7 @@ def worker_row(report: dict[str, Any] | None) -> dict[str, Any]:
 def _table(gcloud: Gcloud, shown: dict[str, Any]) -> str:
     if not shown["requests"]:
         return f"run {gcloud.config.name} has nothing in {gcloud.config.zone}"
-    lines = []
+    lines = [announcement(gcloud.config)]
     for request in shown["requests"]:
         reason = f": {request['reason']}" if request["reason"] else ""
         lines.append(f"request {request['name']}: {request['state']}{reason}")

@@ -13,6 +13,7 @@ after time while the TPU is well. Logs are brought then, and the TPU is deleted 
 
 import argparse
 import dataclasses
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -261,7 +262,7 @@ class Watcher:
             note(str(error))
         note(
             f"what the run has in {config.zone} still costs money: "
-            f"tpu_scripts/delete --config {config.path}"
+            f"tpu_scripts/delete --config {shlex.quote(str(config.path))}"
         )
 
     def remember(self) -> None:

@@ -135,6 +135,7 @@ supervise() {
 
 # stop SECONDS: time to save, then the end of the whole session.
 stop() {
+    rm -f "$folder/env.new"
     leader=$(content "$folder/pid")
     if ! is_free && [ -n "$leader" ]; then
         kill -TERM "$leader" 2>/dev/null

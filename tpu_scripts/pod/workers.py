@@ -1,8 +1,10 @@
 """Commands on all workers at once: how they are quoted, sent, and what each worker says."""
 
+import contextlib
 import functools
 import json
 import os
+import re
 import shlex
 import time
 from pathlib import Path
@@ -16,6 +18,8 @@ TEXT = Path(__file__).with_name("worker.sh")
 REPORT = "@tpu_scripts "
 # The kernel takes 128 KiB in one argument, and the whole command is one.
 MAX_COMMAND = 120_000
+# gcloud's words where ssh did not come through.
+SSH_FAILED = re.compile(r"exited with return code \[\d+\]")
 
 Worker = tuple[int, int]  # slice, and worker within it
 Reports = dict[Worker, dict[str, Any]]
@@ -73,12 +77,14 @@ def ask(
     for completed in done:
         for line in completed.stdout.decode("utf-8", "replace").splitlines():
             if line.startswith(REPORT):
-                report = json.loads(line.removeprefix(REPORT))
-                reports[report["slice"], report["worker"]] = report
-    # A worker that is not reached is missing from the reports; what is wrong with the account, or
-    # with a node, is an error.
+                with contextlib.suppress(ValueError):  # of a connection that broke
+                    report = json.loads(line.removeprefix(REPORT))
+                    reports[report["slice"], report["worker"]] = report
+    # A worker that is not reached, or whose command failed, is missing from the reports; where
+    # gcloud itself has said why nobody was, that is an error.
     for completed in done:
-        if completed.code and not reports and "ERROR: (gcloud" in completed.stderr:
+        failed = "ERROR: (gcloud" in completed.stderr and not SSH_FAILED.search(completed.stderr)
+        if completed.code and not reports and failed:
             raise gcloud.error(completed, ("compute", "tpus", "tpu-vm", "ssh"))
     return reports
 
@@ -86,29 +92,27 @@ def ask(
 def ssh(gcloud: Gcloud, node: str, command: str, workers: str = "all") -> list[str]:
     """The words of gcloud's ssh."""
     user = gcloud.config.ssh.user
-    return gcloud_ssh(gcloud, "ssh", f"{user}@{node}" if user else node, workers) + [
+    return gcloud_ssh(gcloud, "ssh", (f"{user}@{node}" if user else node,), workers) + [
         "--ssh-flag=-oConnectTimeout=20",
         "--ssh-flag=-oServerAliveInterval=15",
         f"--command={command}",
     ]
 
 
-def scp(gcloud: Gcloud, node: str, source: Path, destination: str) -> list[str]:
-    """The words that copy a file to all workers of a node, below their homes."""
+def scp(gcloud: Gcloud, node: str, name: str, destination: str) -> list[str]:
+    """The words that copy a file of this folder to all workers of a node, below their homes."""
     user = gcloud.config.ssh.user
     target = f"{user}@{node}" if user else node
-    words = gcloud_ssh(gcloud, "scp", str(source.absolute()), "all")
-    words.insert(words.index(str(source.absolute())) + 1, f"{target}:{destination}")
-    return words
+    return gcloud_ssh(gcloud, "scp", (f"./{name}", f"{target}:{destination}"), "all")
 
 
-def gcloud_ssh(gcloud: Gcloud, verb: str, first: str, workers: str) -> list[str]:
+def gcloud_ssh(gcloud: Gcloud, verb: str, what: tuple[str, ...], workers: str) -> list[str]:
     """What ssh and scp have in common; the tunnel is in the alpha track alone."""
     options = gcloud.config.ssh
     track = ["alpha"] if options.tunnel_through_iap else []
     flags = ["--tunnel-through-iap"] if options.tunnel_through_iap else []
     flags += ["--internal-ip"] if options.internal_ip else []
-    words = (*track, "compute", "tpus", "tpu-vm", verb, first, f"--worker={workers}", *flags)
+    words = (*track, "compute", "tpus", "tpu-vm", verb, *what, f"--worker={workers}", *flags)
     return gcloud.words(*words)
 
 
@@ -121,7 +125,8 @@ def send(gcloud: Gcloud, nodes: tuple[str, ...], source: Path, destination: str)
 
     def copy(node: str) -> None:
         for attempt in range(gcloud.config.setup.tries):
-            done = gcloud.run(scp(gcloud, node, source, destination))
+            words = scp(gcloud, node, source.name, destination)
+            done = gcloud.run(words, folder=source.parent)
             if done.code == 0:
                 return
             gcloud.pause(min(5.0 * 2**attempt, gcloud.config.poll_seconds))
