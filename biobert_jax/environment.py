@@ -56,6 +56,11 @@ def set_up_storage() -> None:
         os.environ.setdefault("GOOGLE_CLOUD_PROJECT", "emulated")
 
 
+def user_cache() -> Path:
+    """Where this program may keep what it can make again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "biobert_jax"
+
+
 def keep_compiled_programs() -> None:
     """Lets JAX keep what it compiles in the user's cache, so that a second start takes seconds.
 
@@ -80,8 +85,7 @@ def has_own_cache() -> bool:
 
 
 def _own_cache() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "biobert_jax" / "compiled" / kind_of_machine()
+    return user_cache() / "compiled" / kind_of_machine()
 
 
 def kind_of_machine(cpuinfo: Path = _CPUINFO) -> str:

@@ -42,7 +42,9 @@ def instruments(
     devices = jax.devices()
     chip = chip_of(devices[0].device_kind)
     with contextlib.ExitStack() as closing:
-        watchdog = closing.enter_context(Watchdog(train.watchdog_minutes, workdir.local))
+        watchdog = closing.enter_context(
+            Watchdog(train.watchdog_minutes, workdir.local, publish=workdir.publish)
+        )
         writer = CheckpointWriter(
             workdir.shared, train.keep_checkpoints, before_manifest=workdir.publish
         )

@@ -19,6 +19,7 @@ from biobert_jax.errors import EXIT_STUCK
 # What may compile, or takes as long as there is data: first steps, evaluations, saves. They get
 # the limit, but never less than this.
 SLOW_MINUTES = 30.0
+PUBLISH_SECONDS = 20.0
 
 
 class Watchdog:
@@ -34,6 +35,7 @@ class Watchdog:
         minutes: float,
         workdir: str | os.PathLike,
         *,
+        publish: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         end: Callable[[int], None] = os._exit,
     ):
@@ -41,13 +43,14 @@ class Watchdog:
 
         Args:
           minutes: that a step may take; 0: nothing is watched.
+          publish: sends what was written to where the workdir is; given some seconds.
           clock: seconds.
           end: called with the exit code.
         """
         self._limit = 60 * minutes
         several = f".{jax.process_index()}" if jax.process_count() > 1 else ""
         self._path = Path(workdir) / f"watchdog{several}.txt"
-        self._clock, self._end = clock, end
+        self._clock, self._end, self._publish = clock, end, publish
         self._interval = min(self._limit / 10, 10.0)
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -102,4 +105,7 @@ class Watchdog:
                 faulthandler.dump_traceback(stream, all_threads=True)
         except OSError as error:  # a file system that is gone may be why it stands still
             print(f"{self._path}: {error}", file=sys.stderr, flush=True)
+        sending = threading.Thread(target=self._publish, daemon=True)
+        sending.start()
+        sending.join(PUBLISH_SECONDS)
         self._end(EXIT_STUCK)

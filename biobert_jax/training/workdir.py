@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import os
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 
 from biobert_jax import storage
+from biobert_jax.environment import user_cache
 from biobert_jax.errors import UserError
 from biobert_jax.files import try_lock
 from biobert_jax.storage.anywhere import AnyPath
@@ -113,7 +114,8 @@ def _mirrored(workdir: str | os.PathLike, say: Callable[[str], None]) -> Iterato
 
         distributed.decide(enter)
         if not distributed.is_first():
-            local.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(local, ignore_errors=True)
+            local.mkdir(parents=True)
         opened = Workdir(str(workdir), local, shared, shared, publish)
         try:
             yield opened
@@ -123,10 +125,10 @@ def _mirrored(workdir: str | os.PathLike, say: Callable[[str], None]) -> Iterato
                     publish()
             raise
         distributed.decide(publish)
+        shutil.rmtree(local, ignore_errors=True)
 
 
 def _mirror_folder(workdir: str | os.PathLike) -> Path:
     """Where this process mirrors a bucket's folder: always the same, so that none pile up."""
-    key = f"{os.fspath(workdir)} {jax.process_index()} {os.getuid()}"
-    name = hashlib.sha256(key.encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"biobert_jax-{os.getuid()}" / "workdirs" / name
+    name = hashlib.sha256(os.fspath(workdir).rstrip("/").encode()).hexdigest()[:16]
+    return user_cache() / "workdirs" / f"{name}-{jax.process_index()}"

@@ -110,13 +110,13 @@ def ner_command(init, workdir, *more) -> list[str]:
     ]
 
 
-def biobert(arguments, *, devices: int = 1) -> subprocess.Popen:
+def biobert(arguments, *, devices: int = 1, environment=None) -> subprocess.Popen:
     """The command in a process of its own, with simulated devices."""
     flags = f"--xla_force_host_platform_device_count={devices}" if devices > 1 else ""
     return subprocess.Popen(
         [sys.executable, "-m", "biobert_jax", *arguments],
         cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

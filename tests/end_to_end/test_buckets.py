@@ -10,7 +10,7 @@ from biobert_jax import cli, storage
 from biobert_jax.checkpoints import manifest, orbax
 from biobert_jax.report.runs import read_run
 from biobert_jax.training.metrics import MEASURED
-from tests.end_to_end.conftest import ner_command, pretrain_command
+from tests.end_to_end.conftest import biobert, ner_command, pretrain_command
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +89,72 @@ def test_pretraining_on_data_in_a_bucket(bucket, remote_data, pretrained, tmp_pa
     waits = [json.loads(line).get("staging_wait") for line in metrics]
     assert any(wait is not None and 0 <= wait <= 1 for wait in waits)
     assert cli.main(pretrain_command(remote_data, tmp_path / "run")) == 0  # which is finished
+
+
+@pytest.mark.parametrize(
+    "refused, words",
+    [
+        ((), "there is no bucket gs://nowhere"),
+        ((("POST /upload", 403),), "no right to write there: give the account roles/storage"),
+        ((("", 401),), "no credentials that gs://bucket takes: run `gcloud auth"),
+    ],
+)
+def test_a_workdir_that_cannot_be_had_is_one_line(bucket, data, capsys, refused, words):
+    before = bucket.names()
+    place = f"{bucket.bucket if refused else 'gs://nowhere'}/refused"
+    with bucket.refusing(*refused):
+        assert cli.main(pretrain_command(data, place)) == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if "google_auth" not in line]
+    assert len(said) == 1 and words in said[0], said
+    assert bucket.names() == before
+
+
+SECRETS = {
+    name: f"s3cr3t-{number:02d}-{name.lower()}"
+    for number, name in enumerate(
+        [
+            *("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY", "MLFLOW_TRACKING_PASSWORD"),
+            *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN"),
+            *(
+                "GH_TOKEN",
+                "GITLAB_TOKEN",
+                "NPM_TOKEN",
+                "PYPI_TOKEN",
+                "TWINE_PASSWORD",
+                "PGPASSWORD",
+            ),
+            *("MYSQL_PWD", "REDIS_PASSWORD", "DATABASE_URL", "SLACK_TOKEN", "OPENAI_API_KEY"),
+            *("ANTHROPIC_API_KEY", "COMET_API_KEY", "NEPTUNE_API_TOKEN", "KAGGLE_KEY", "SSH_KEY"),
+            *(
+                "AZURE_CLIENT_SECRET",
+                "GOOGLE_API_KEY",
+                "CLOUDSDK_AUTH_ACCESS_TOKEN",
+                "NCBI_API_KEY",
+            ),
+            *("BIOBERT_SECRET", "SECRET"),
+        ]
+    )
+}
+
+
+@pytest.mark.slow
+def test_no_secret_of_the_environment_goes_anywhere(bucket, data, pretrained):
+    """Neither with what a run writes and sends, nor with what it says, even where it fails."""
+    assert len(SECRETS) == 30
+    bucket.requests.clear()
+    said = []
+    for command, code in [
+        (pretrain_command(data, f"{bucket.bucket}/secret/run", "--profile"), 0),
+        (ner_command(pretrained, f"{bucket.bucket}/secret/tagger"), 0),
+        (ner_command(pretrained, "gs://nowhere/secret"), 1),
+        (pretrain_command(data, f"{bucket.bucket}/secret/run", "--config.seed=1"), 1),
+    ]:
+        process = biobert(command, environment={**SECRETS, "BIOBERT_TRACEBACK": "1"})
+        out, err = process.communicate()
+        assert process.returncode == code, err
+        said += [out, err]
+    seen = [request.body + request.path.encode() for request in bucket.requests]
+    seen += [bucket.content(name) for name in bucket.names("secret/")]
+    seen += [text.encode() for text in said]
+    assert len(seen) > 100
+    assert not [secret for secret in SECRETS.values() if any(secret.encode() in x for x in seen)]

@@ -16,9 +16,13 @@ class Watched:
     """A watchdog that is looked at every so many seconds of a clock that only this moves."""
 
     def __init__(self, workdir, minutes):
-        self.now, self.codes = 0.0, []
+        self.now, self.codes, self.published = 0.0, [], []
         self.watchdog = Watchdog(
-            minutes, workdir, clock=lambda: self.now, end=lambda code: self.codes.append(code)
+            minutes,
+            workdir,
+            publish=lambda: self.published.append((workdir / "watchdog.txt").exists()),
+            clock=lambda: self.now,
+            end=lambda code: self.codes.append(code),
         )
 
     def passes(self, seconds, every=1.0):
@@ -42,6 +46,7 @@ def test_a_step_that_takes_too_long_ends_the_run(watched, tmp_path, capfd):
     assert "step 7 has taken 1.0 minutes" in errors and "test_watchdog.py" in errors
     report = (tmp_path / "watchdog.txt").read_text()
     assert "step 7 has taken" in report and "Current thread" in report
+    assert watched.published == [True]
 
 
 def test_steps_in_time_go_on(watched):

@@ -26,14 +26,14 @@ from biobert_jax.corpus.pipeline.output import (
     refuse_other_work,
 )
 from biobert_jax.corpus.pipeline.prepare import prepare
+from biobert_jax.environment import user_cache
 from biobert_jax.errors import UserError
 from biobert_jax.files import try_lock
 
 
 def default_scratch() -> Path:
     """Where folders to work in are kept: in the user's cache."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root, "biobert_jax", "scratch")
+    return user_cache() / "scratch"
 
 
 @contextlib.contextmanager
