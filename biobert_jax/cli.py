@@ -23,6 +23,7 @@ from biobert_jax.commands import (
     verify,
     vocab,
 )
+from biobert_jax.commands.at_hand import at_hand, naming
 from biobert_jax.commands.input_options import refuse_stray_words
 from biobert_jax.commands.parser import Parser, did_you_mean
 from biobert_jax.environment import keep_compiled_programs, quiet_libraries, set_up_storage
@@ -89,12 +90,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A character that a terminal cannot show is no reason to stop.
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] if argv is None else list(argv)
+    with naming(words):
+        return _run(words)
+
+
+def _run(words: Sequence[str]) -> int:
     lower = ""
     try:
         try:
-            args = parse(sys.argv[1:] if argv is None else argv)
+            args = parse(words)
             lower = _what_needs_less(args)
-            code = args.run(args) or 0
+            with at_hand(args, getattr(args, "paths", {})):
+                code = args.run(args) or 0
         except SystemExit as stop:  # --help and --version
             code = stop.code or 0
         sys.stdout.flush()
@@ -155,7 +163,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     refuse_stray_words(args, stray)
     if stray:
         raise UsageError(f"biobert {args.verb}: {stray[0]} belongs to no option: see its --help")
-    args.parser.check_paths(args, getattr(args, "in_buckets", ()))
+    args.parser.check_paths(args, {*getattr(args, "in_buckets", ()), *getattr(args, "paths", ())})
     return args
 
 

@@ -267,7 +267,7 @@ class PretrainConfig:
     mesh: MeshConfig = field(default_factory=MeshConfig)
 
     def __post_init__(self):
-        check_local("init", self.init)
+        check_path("init", self.init)
         check_seed(self.seed)
         check_gradient_dtype(self.train.gradient_dtype, self.model.dtype)
         late = [p.start_step for p in self.data.phases if p.start_step >= self.train.num_steps]

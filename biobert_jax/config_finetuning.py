@@ -6,10 +6,10 @@ from biobert_jax.config import GRADIENT_DTYPES, MINUTES, STEPS, MeshConfig, Opti
 from biobert_jax.config_checks import (
     check_dropout_rate,
     check_gradient_dtype,
-    check_local,
     check_not_negative,
     check_number,
     check_one_of,
+    check_path,
     check_positive,
     check_seed,
 )
@@ -55,7 +55,7 @@ class FinetuneDataConfig:
     list_threshold: float = 0.42  # qa: the least probability of a list's answers (Yoon 2019)
 
     def __post_init__(self):
-        check_local("data.dir", self.dir.removeprefix("tfds:"))
+        check_path("data.dir", self.dir.removeprefix("tfds:"))
         for name in ("batch_size", "stride", "max_query_length", "max_answer_length", "n_best"):
             check_positive(f"data.{name}", getattr(self, name))
         check_one_of("data.kind", self.kind, TEXT_KINDS)
@@ -163,7 +163,7 @@ class FinetuneConfig:
     paper: str = ""  # published figures, to stand beside those of several runs
 
     def __post_init__(self):
-        check_local("init", self.init)
+        check_path("init", self.init)
         check_seed(self.seed)
         check_gradient_dtype(self.train.gradient_dtype, self.model.dtype)
         if self.train.best_by and self.retrain:

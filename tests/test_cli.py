@@ -52,7 +52,7 @@ def run(capsys):
         ([*PREPARE, "--output", " "], "--output is empty"),
         ([*TRAIN[:-1], ""], "--workdir is empty"),
         (["verify", "a", "b"], "b belongs to no option"),
-        (["verify", "gs://bucket/x"], "DIR gs://bucket/x: only local paths"),
+        (["verify", "s3://bucket/x"], "DIR s3://bucket/x: only local paths"),
         (["evaluate"], "give --checkpoint with --data, or --predictions"),
         (["evaluate", "--predictions", "a", "--data", "b"], "give --predictions alone"),
         ([*TRAIN, "--config.data.dir"], "write --config.data.dir=VALUE"),

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from biobert_jax import storage
 from biobert_jax.checkpoints import huggingface, huggingface_files, manifest, orbax, tf1
 from biobert_jax.checkpoints.labels import check_labels, with_type
+from biobert_jax.checkpoints.remote import local_checkpoint
 from biobert_jax.checkpoints.table import check_shapes
 from biobert_jax.checkpoints.tree import flatten, unflatten
 from biobert_jax.config import COMPUTE_FIELDS, FUNCTION_FIELDS, ModelConfig
@@ -130,6 +132,9 @@ def load_checkpoint(
       UserError: there is none, or it is damaged; its files contradict each other: tables of
         other sizes than its config says, more tokens than rows.
     """
+    if storage.is_remote(path):
+        with local_checkpoint(path) as local:
+            return load_checkpoint(local, task=task, labels=labels)
     path, form = find_checkpoint(path)
     if form == "tf1":
         loaded = _load_tf1(path, task, labels)

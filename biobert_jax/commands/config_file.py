@@ -12,11 +12,13 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import biobert_jax
+from biobert_jax import storage
 from biobert_jax.commands.parser import did_you_mean
 from biobert_jax.config import PretrainConfig
 from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.config_parsing import apply_overrides, resolve
 from biobert_jax.errors import UserError
+from biobert_jax.storage.copies import bring_once
 
 T = TypeVar("T")
 
@@ -32,6 +34,7 @@ HELP = (
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds --config and --workdir; overrides are picked up by `cli.main`."""
+    parser.set_defaults(in_buckets=("config", "workdir", "gin_file"))
     parser.add_argument("--config", required=True, metavar=METAVAR, help=HELP)
     parser.add_argument("--workdir", required=True, metavar="DIR", help="all output goes here")
     add_gin_arguments(parser)
@@ -67,7 +70,8 @@ def load_config(args: argparse.Namespace, cls: type[T]) -> T:
         from biobert_jax.config_gin import apply_gin
 
         try:
-            values = apply_gin(cls, values, args.gin_file, args.gin_bindings)
+            files = [str(bring_once(path)) for path in args.gin_file]
+            values = apply_gin(cls, values, files, args.gin_bindings)
         except UserError:
             _refuse_other_verbs(args.config, values, cls)
             raise
@@ -103,10 +107,11 @@ def read_values(config: str) -> Any:
     Raises:
       UserError: no such file or preset; whatever the file raises, with its line.
     """
-    name, colon, preset = config.rpartition(":")
+    scheme = storage.SCHEME if storage.is_remote(config) else ""
+    name, colon, preset = config.removeprefix(scheme).rpartition(":")
     if not colon or Path(config).is_file():  # a file's name may hold a colon
-        name, preset = config, ""
-    path = find(name)
+        name, preset = config.removeprefix(scheme), ""
+    path = bring_once(scheme + name) if scheme else find(name)
     module = _execute(path)
     get_config = getattr(module, "get_config", None)
     if not callable(get_config):

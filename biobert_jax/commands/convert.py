@@ -15,6 +15,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from biobert_jax.commands.at_hand import CHECKPOINT, CREATE
 from biobert_jax.commands.progress import working
 from biobert_jax.commands.run_options import add_alone_argument, check_alone
 from biobert_jax.disk import check_space, free_bytes
@@ -24,6 +25,7 @@ from biobert_jax.files import new_folder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
+    parser.set_defaults(paths={"source": CHECKPOINT, "target": CREATE})
     parser.add_argument(
         "--from",
         required=True,

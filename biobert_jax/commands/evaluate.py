@@ -21,6 +21,7 @@ import argparse
 import json
 from typing import Any
 
+from biobert_jax.commands.at_hand import CHECKPOINT, READ, WRITE
 from biobert_jax.commands.output_options import check_output
 from biobert_jax.commands.run_options import add_alone_argument
 from biobert_jax.errors import UsageError, UserError
@@ -28,6 +29,8 @@ from biobert_jax.errors import UsageError, UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
+    read = dict.fromkeys(("data", "predictions", "gold", "against"), READ)
+    parser.set_defaults(paths={**read, "checkpoint": CHECKPOINT, "json": WRITE, "output": WRITE})
     parser.add_argument("--checkpoint", metavar="CHECKPOINT", help="a fine-tuned one, of any task")
     parser.add_argument(
         "--data",

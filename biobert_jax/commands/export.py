@@ -12,6 +12,7 @@ set as it is.
 
 import argparse
 
+from biobert_jax.commands.at_hand import CREATE, READ
 from biobert_jax.commands.progress import StageProgress
 from biobert_jax.errors import UserError
 from biobert_jax.units import plural, size
@@ -19,6 +20,7 @@ from biobert_jax.units import plural, size
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
+    parser.set_defaults(paths={"data": READ, "output": CREATE})
     parser.add_argument("data", metavar="DATA_DIR", help="a folder of `biobert prepare`")
     parser.add_argument("--output", required=True, metavar="DIR", help="a new folder")
     parser.add_argument("--format", choices=("npz",), default="npz")

@@ -26,6 +26,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from biobert_jax.commands.at_hand import CHECKPOINT, WRITE
 from biobert_jax.commands.input_options import add_input
 from biobert_jax.commands.left_out import print_left_out
 from biobert_jax.commands.output_options import check_output, is_same_file
@@ -37,6 +38,7 @@ from biobert_jax.units import plural
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
+    parser.set_defaults(in_buckets=("input",), paths={"checkpoint": CHECKPOINT, "output": WRITE})
     parser.add_argument(
         "--checkpoint",
         required=True,

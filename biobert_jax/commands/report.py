@@ -10,12 +10,14 @@ but itself: it can be sent or kept.
 import argparse
 from pathlib import Path
 
+from biobert_jax.commands.at_hand import WRITE
 from biobert_jax.commands.output_options import check_output
 from biobert_jax.files import write_text_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
+    parser.set_defaults(paths={"output": WRITE})
     parser.add_argument("workdirs", metavar="WORKDIR", nargs="+")
     parser.add_argument(
         "--output",

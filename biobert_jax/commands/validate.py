@@ -15,12 +15,14 @@ import json
 import sys
 from pathlib import Path
 
+from biobert_jax.commands.at_hand import READ, WRITE
 from biobert_jax.commands.output_options import check_output
 from biobert_jax.errors import UserError, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
+    parser.set_defaults(paths={"data": READ, "json": WRITE})
     parser.add_argument("--task", required=True, choices=("ner", "classification", "qa"))
     parser.add_argument("--data", required=True, metavar="DIR", help="the folder of the files")
     parser.add_argument("--train", default="train.tsv", help="a file of it (%(default)s)")

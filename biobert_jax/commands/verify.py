@@ -10,6 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from biobert_jax import storage
+from biobert_jax.commands import verify_bucket
 from biobert_jax.commands.progress import StageProgress, adding
 from biobert_jax.errors import UserError, printable
 from biobert_jax.units import plural
@@ -17,16 +19,17 @@ from biobert_jax.units import plural
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
+    parser.set_defaults(in_buckets=("path",))
     parser.add_argument("path", metavar="DIR")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints every difference; the exit code is 1 where there is one."""
-    path = Path(args.path)
-    if not path.is_dir():
-        raise UserError(f"{path}: no such folder")
     with StageProgress(brief=True) as progress:
-        problems, summary = _verify(path, progress)
+        if storage.is_remote(args.path):
+            problems, summary = verify_bucket.verify(args.path, progress)
+        else:
+            problems, summary = _verify(Path(args.path), progress)
     for problem in problems:
         print(f"error: {printable(problem)}", file=sys.stderr)
     if not problems:
@@ -37,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
 def _verify(path: Path, progress: StageProgress) -> tuple[list[str], str]:
     from biobert_jax.corpus.dataset import export
 
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder")
     if (path / "params").is_dir() or (path / "checkpoints").is_dir():
         return _verify_checkpoint(path, progress)
     if (path / export.NAME).is_file():

@@ -25,6 +25,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from biobert_jax.commands.at_hand import CREATE, READ
 from biobert_jax.commands.input_options import add_corpus_options, read_options
 from biobert_jax.commands.left_out import print_left_out
 from biobert_jax.commands.output_options import check_output
@@ -40,6 +41,7 @@ SAMPLE_MB = {"wordpiece": 200, "sentencepiece": 50}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
+    parser.set_defaults(in_buckets=("input",), paths={"compare": READ, "output": CREATE})
     add_corpus_options(parser)
     parser.add_argument(
         "--output", required=True, metavar="FILE", help="vocab.txt, or for SentencePiece a .model"

@@ -29,9 +29,10 @@ from biobert_jax.corpus.dataset.manifest import check_shards
 from biobert_jax.corpus.text.tokenization import SpecialTokens
 from biobert_jax.data.order import MAX_STREAMS
 from biobert_jax.data.source import HASH_BYTES, Block, Stream, TrainingData
-from biobert_jax.data.staging import STAGING_GB, TRANSFERS, temporary_folder
+from biobert_jax.data.staging import STAGING_GB, TRANSFERS
 from biobert_jax.disk import check_space, free_bytes
 from biobert_jax.errors import UserError
+from biobert_jax.storage.copies import temporary_folder
 from biobert_jax.units import plural
 from biobert_jax.units import size as size_of
 

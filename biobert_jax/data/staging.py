@@ -9,9 +9,7 @@ space that another one holds.
 import asyncio
 import contextlib
 import shutil
-import tempfile
 import time
-import weakref
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
@@ -22,7 +20,7 @@ from biobert_jax.corpus.dataset.manifest import NAME, Manifest, Shard, read_mani
 from biobert_jax.data.source import Block, Stream
 from biobert_jax.disk import check_space, free_bytes
 from biobert_jax.errors import UserError
-from biobert_jax.files import try_lock
+from biobert_jax.storage.copies import temporary_folder
 from biobert_jax.units import size
 
 # Disk that shards may take unless a run says otherwise, in 10^9 bytes.
@@ -32,7 +30,6 @@ AHEAD = 2
 TRANSFERS = 4
 # Of the space, at most: held-out shards are read at every evaluation, and stay if they fit in it.
 HELDOUT_PART = 0.25
-_PREFIX, _LOCK = "biobert-staging-", "lock"
 
 
 class Staging:
@@ -246,22 +243,3 @@ class _StagedStream:
         self._here.clear()
         self._coming.clear()
         self._next = None
-
-
-def temporary_folder(owner: object) -> Path:
-    """A folder in TMPDIR that goes with `owner`; those of dead processes are removed first."""
-    root = Path(tempfile.gettempdir())
-    for left in root.glob(f"{_PREFIX}*/{_LOCK}"):
-        with contextlib.suppress(OSError), open(left, "r+") as lock:
-            if try_lock(lock):
-                shutil.rmtree(left.parent, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-    lock = open(folder / _LOCK, "w")  # held as long as the folder is
-    try_lock(lock)
-
-    def remove() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.close()
-
-    weakref.finalize(owner, remove)
-    return folder

@@ -22,6 +22,7 @@ from biobert_jax.storage.objects import (
     read_object,
     stat,
     stat_all,
+    try_to_write,
     write_bytes,
 )
 from biobert_jax.storage.reading import open_read
@@ -50,6 +51,7 @@ __all__ = [
     "start_download",
     "stat",
     "stat_all",
+    "try_to_write",
     "upload",
     "upload_folder",
     "write_bytes",

@@ -147,6 +147,20 @@ def write_bytes(
     return run(path, "write", write)
 
 
+def try_to_write(path: str | os.PathLike) -> None:
+    """Finds out whether an object could be written there; leaves nothing behind.
+
+    Raises:
+      StorageError: no such bucket, no right to write, no credentials, no answer.
+    """
+    trial = f"{os.fspath(path).rstrip('/')}.{secrets.token_hex(4)}.try"
+    try:
+        write_bytes(trial, b"")
+        delete(trial)
+    except StorageError as error:
+        raise type(error)(str(error).replace(trial, os.fspath(path))) from error
+
+
 def delete(path: str | os.PathLike, *, generation: int | None = None) -> None:
     """Deletes an object; none being there is no error.
 

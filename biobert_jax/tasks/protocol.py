@@ -13,7 +13,6 @@ import os
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from biobert_jax.checkpoints import manifest
@@ -23,6 +22,7 @@ from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically
 from biobert_jax.json_fields import read_optional_object
 from biobert_jax.scoring.similarity import NO_SHARES
+from biobert_jax.storage.copies import bring_once
 from biobert_jax.tasks import tuning
 from biobert_jax.tasks.files.prepared import folds_in, is_empty, is_there
 from biobert_jax.tasks.finetune import finetune
@@ -117,7 +117,7 @@ def folds_of(config: FinetuneConfig, wanted: str) -> list[str]:
       UserError: there is none, or one that is named is not there.
     """
     there = config.data.dir
-    numbered = folds_in(there)
+    numbered = folds_in(str(bring_once(there)))
     folds = numbered if wanted == "all" else [name for name in wanted.split(",") if name]
     missing = [name for name in folds if name not in numbered]
     if missing or not folds:
@@ -220,24 +220,24 @@ def _check_files(config: FinetuneConfig, folds: Sequence[str], *, chooses: bool)
     """
     for fold in (folds or [""]) if chooses else ():
         if _is_empty(_of_fold(config, fold)):
-            path = Path(config.data.dir) / fold / config.data.eval
+            path = bring_once(config.data.dir) / fold / config.data.eval
             raise UserError(f"{path}: 0 bytes, and there is nothing else to choose by: give others")
     names = [*config.data.train, *filter(None, (config.data.eval, config.data.test))]
     for fold in folds:
         for name in names:
-            path = Path(config.data.dir) / fold / name
+            path = bring_once(config.data.dir) / fold / name
             if not is_there(path):
                 raise UserError(f"{path}: no such file, as each of the --folds must have")
 
 
 def _of_fold(config: FinetuneConfig, fold: str = "") -> FinetuneConfig:
-    there = str(Path(config.data.dir) / fold) if fold else config.data.dir
+    there = f"{config.data.dir.rstrip('/')}/{fold}" if fold else config.data.dir
     return dataclasses.replace(config, data=dataclasses.replace(config.data, dir=there))
 
 
 def _is_empty(config: FinetuneConfig) -> bool:
     """Whether the held-out file is there without a byte, as in BioBERT's folds."""
-    return is_empty(Path(config.data.dir) / config.data.eval)
+    return is_empty(bring_once(config.data.dir) / config.data.eval)
 
 
 def _with_held_out(config: FinetuneConfig) -> FinetuneConfig:

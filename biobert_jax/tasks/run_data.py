@@ -8,6 +8,7 @@ from typing import Any
 from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.errors import UserError
 from biobert_jax.formats.faults import Lines
+from biobert_jax.storage.copies import bring_once
 from biobert_jax.tasks.files.prepared import is_empty
 from biobert_jax.tasks.files.shared import Seen
 from biobert_jax.tasks.task import Task, options_of
@@ -97,4 +98,4 @@ def data_file(config: FinetuneConfig, name: str) -> Path:
     """
     if not config.data.dir:
         raise UserError("data.dir is not set: give the folder of the data's files")
-    return Path(config.data.dir) / name
+    return bring_once(config.data.dir) / name

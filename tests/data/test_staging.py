@@ -109,8 +109,8 @@ def test_held_out_shards_stay_where_they_fit(bucket, folders):
 
 
 def test_nothing_is_left(folders, tmp_path):
-    (tmp_path / "biobert-staging-dead").mkdir()
-    (tmp_path / "biobert-staging-dead/lock").touch()
+    (tmp_path / "biobert-dead").mkdir()
+    (tmp_path / "biobert-dead/lock").touch()
     data = open_prepared(folders[1])
     own = data.staging.folder
     assert [path.name for path in tmp_path.iterdir()] == [own.name]

@@ -23,7 +23,7 @@ INPUTS = "inputs.json"
 FORMAT_VERSION = 2
 SPLITS = ("train", "heldout")
 # A file of such a name is taken for data by whoever looks into the folder.
-_DATA_SUFFIXES = (".tfrecord", ".tfrecords", ".npz")
+DATA_SUFFIXES = (".tfrecord", ".tfrecords", ".npz")
 
 _SHARD = {
     "name": json_fields.FILE_NAME,
@@ -245,7 +245,7 @@ def find_strangers(directory: Path, shards: Iterable[Shard]) -> list[str]:
     return [
         f"{path}: not in the manifest: move it elsewhere"
         for path in sorted(directory.iterdir())
-        if path.suffix in _DATA_SUFFIXES and path.name not in known
+        if path.suffix in DATA_SUFFIXES and path.name not in known
     ]
 
 
