@@ -1,6 +1,7 @@
 """Settings chosen on held-out examples: every point of a grid, or a search between its bounds."""
 
 import dataclasses
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 from biobert_jax.config_finetuning import FinetuneConfig, GridConfig
 from biobert_jax.config_parsing import apply_overrides, resolve
 from biobert_jax.errors import UserError
+from biobert_jax.training import distributed
 
 
 class Run(NamedTuple):
@@ -47,7 +49,9 @@ def choose(
             f"{key.rpartition('.')[2]}-{value}" for key, value in changes.items()
         )
         own = untested(plain(changed(config, changes)))
-        value = run_point(Run(name, changes, own)).get("eval", {}).get(main)
+        content = run_point(Run(name, changes, own))
+        # Process 0's, since a search suggests by its last digit, which machines may tell apart.
+        value = distributed.decide(functools.partial(_score, content, main))
         if value is None:
             raise UserError(f"{name}: it has no {main} on data.eval {config.data.eval}")
         # One that is not a number is worse than all.
@@ -58,6 +62,10 @@ def choose(
             changes = points.send(value)
         except StopIteration:
             return best[1]
+
+
+def _score(content: Mapping[str, Any], main: str) -> float | None:
+    return content.get("eval", {}).get(main)
 
 
 def changed(config: FinetuneConfig, changes: Mapping[str, Any]) -> FinetuneConfig:

@@ -132,6 +132,22 @@ def test_two_processes_go_through_several_runs_and_on_with_them(pretrained, tmp_
     assert again[0][1].count("sentences in") == 1 and again[1] == ("", "")
 
 
+def test_two_processes_search_for_the_same_in_a_fold(pretrained, tmp_path):
+    shutil.copytree(ENTITIES, tmp_path / "data/1")
+    words = command(
+        *(pretrained, tmp_path / "w", "--folds", "all", "--search", "2"),
+        *(f"--config.data.dir={tmp_path / 'data'}", "--config.train.num_steps=2"),
+        "--config.grid.learning_rate=1e-4,3e-4",
+    )
+    codes, said = run(words, 2)
+    assert codes == [0, 0], said
+    assert "Chosen on the held-out file of fold 1" in said[0][0] and said[1] == ("", "")
+    gathered = json.loads((tmp_path / "w/scores.json").read_text())
+    assert [one["name"] for one in gathered["runs"]] == ["fold-1-seed-0"]
+    assert gathered["chosen"]["1"].keys() == {"optimizer.learning_rate"}
+    assert len(list((tmp_path / "w/runs").iterdir())) == 3
+
+
 def test_processes_that_read_other_examples_are_refused(pretrained, tmp_path):
     """data.dir may be a folder of each host's own."""
     folders = [tmp_path / "0", tmp_path / "1"]
