@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 OUTPUT ?= quickstart_out
+# What make notebooks writes: executed copies, pictures and workdirs.
+NOTEBOOK_OUT ?= notebook_out
 # What is given to pytest, the quickstart or a benchmark: make test ARGS="-k packing"
 ARGS ?=
 # Not in parity.lock, because builds for different machines (CPU, CUDA) share one version number.
@@ -30,12 +32,13 @@ BASE := $(VENV)/.installed-base
 TEST := $(VENV)/.installed-test
 PARITY := $(VENV)/.installed-parity
 TPU := $(VENV)/.installed-tpu
+NOTEBOOKS := $(VENV)/.installed-notebooks
 PACKAGE := $(VENV)/.installed-package
 
 .DEFAULT_GOAL := help
 # All installs share one environment, so make -j must not run two of them at once.
 .NOTPARALLEL:
-.PHONY: help install quickstart test test-torch test-slow test-aot test-newest lint format bench lock clean
+.PHONY: help install quickstart test test-torch test-slow test-aot test-newest notebooks lint format bench lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | \
@@ -68,6 +71,10 @@ test-newest: ## the tests with the newest versions that setup.py allows: PYTHON=
 	@$(VENV)-newest/bin/python -m pip list | grep -iE '^(jax|jaxlib|flax|optax|orbax-checkpoint|numpy|tensorflow-cpu) '
 	@$(VENV)-newest/bin/python $(TESTS) $(ARGS)
 
+notebooks: $(NOTEBOOKS) $(PACKAGE) ## run experiments/notebooks from clean kernels, minutes; copies with their pictures in $(NOTEBOOK_OUT)
+	@BIOBERT_VENV=$(abspath $(VENV)) NOTEBOOK_OUT=$(abspath $(NOTEBOOK_OUT)) \
+	    $(RUN) experiments/notebooks/run.py $(ARGS)
+
 lint: $(TEST) ## ruff: rules and format; shellcheck
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
@@ -94,18 +101,19 @@ EVERYTHING := $(VENV)/everything.lock
 lock: $(VENV)/.installed-uv ## resolve setup.py anew into requirements/*.lock
 	@if test -f requirements/parity.lock; then cp requirements/parity.lock $(EVERYTHING); fi
 	@echo torch | $(COMPILE) --extra test --extra torch --extra tpu --extra beam \
-	    --extra dedup --extra search --extra splitters --extra gcs --excludes /dev/stdin $(LOCK_FLAGS) --output-file $(EVERYTHING) >/dev/null
-	@for name in base test parity tpu; do cp $(EVERYTHING) requirements/$$name.lock; done
+	    --extra dedup --extra search --extra splitters --extra gcs --extra notebooks --excludes /dev/stdin $(LOCK_FLAGS) --output-file $(EVERYTHING) >/dev/null
+	@for name in base test parity tpu notebooks; do cp $(EVERYTHING) requirements/$$name.lock; done
 	@$(COMPILE) --output-file requirements/base.lock >/dev/null
 	@$(COMPILE) --extra test --output-file requirements/test.lock >/dev/null
 	@$(COMPILE) --extra tpu --output-file requirements/tpu.lock >/dev/null
+	@$(COMPILE) --extra notebooks --output-file requirements/notebooks.lock >/dev/null
 	@echo torch | $(COMPILE) --extra test --extra torch --excludes /dev/stdin \
 	    --output-file requirements/parity.lock >/dev/null
 	@grep -c '==.*\\$$' requirements/*.lock | \
 	    sed 's/:/: /; s/$$/ packages/'
 
 clean: ## remove the environments and everything that was generated
-	@rm -rf $(VENV) $(VENV)-newest .ci/venv .ci/venv313 .ci/jax_cache .ci/out $(OUTPUT) build dist *.egg-info
+	@rm -rf $(VENV) $(VENV)-newest .ci/venv .ci/venv313 .ci/jax_cache .ci/out .ci/notebooks $(OUTPUT) $(NOTEBOOK_OUT) build dist *.egg-info
 	@rm -rf .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -143,6 +151,11 @@ $(TPU): requirements/tpu.lock $(VENV)/.created
 $(PACKAGE): setup.py pyproject.toml | $(BASE)
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
+
+$(NOTEBOOKS): requirements/notebooks.lock $(VENV)/.created
+	@echo "installing $< into $(VENV) (a few minutes the first time)"
+	@$(PIP) install $(LOCKED) --require-hashes -r $<
+	@touch $@ $(BASE)
 
 $(VENV)/.installed-uv: Makefile $(VENV)/.created
 	@$(PIP) install uv==$(UV_VERSION)

@@ -58,6 +58,8 @@ EXTRAS_REQUIRE = {
     "search": ["optuna>=4.4"],  # `finetune --search`: settings by TPE instead of a grid
     # Sentence splitters to choose instead of ours, and that its benchmark compares it with.
     "splitters": ["blingfire>=0.1.8", "syntok>=1.4.4", "pysbd>=0.3.4"],
+    # The notebooks of experiments/notebooks, run from a clean kernel: make notebooks.
+    "notebooks": ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"],
     "test": [
         "pytest>=9.0",
         "pytest-timeout>=2.4",  # a hang fails its test instead of the run
