@@ -13,8 +13,8 @@ bounds from below: arithmetic at the chip's peak, traffic at its bandwidth.
 """
 
 import argparse
-from pathlib import Path
 
+from biobert_jax.commands.at_hand import WRITE
 from biobert_jax.commands.config_file import (
     HELP,
     METAVAR,
@@ -27,6 +27,7 @@ from biobert_jax.errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
+    parser.set_defaults(paths={"json": WRITE})
     parser.add_argument("--config", required=True, metavar=METAVAR, help=HELP)
     add_gin_arguments(parser)
     parser.add_argument(
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="texts that a packed row of fine-tuning holds at most (8)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="writes all figures there too")
+    parser.add_argument("--json", metavar="FILE", help="writes all figures there too")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -34,14 +34,15 @@ HELP = (
 
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds --config and --workdir; overrides are picked up by `cli.main`."""
-    parser.set_defaults(in_buckets=("config", "workdir", "gin_file"))
     parser.add_argument("--config", required=True, metavar=METAVAR, help=HELP)
     parser.add_argument("--workdir", required=True, metavar="DIR", help="all output goes here")
     add_gin_arguments(parser)
+    parser.set_defaults(in_buckets=("config", "workdir", "gin_file"))
 
 
 def add_gin_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what sets keys by gin, over the experiment's values and under --config.KEY=VALUE."""
+    parser.set_defaults(in_buckets=("config", "gin_file"))
     parser.add_argument(
         "--gin_file",
         action="append",

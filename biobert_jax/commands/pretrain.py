@@ -23,7 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config_arguments(parser)
     add_profile_argument(parser)
     add_process_arguments(parser)
-    parser.set_defaults(in_buckets=("workdir",))
 
 
 def run(args: argparse.Namespace) -> int:

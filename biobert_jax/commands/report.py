@@ -8,16 +8,17 @@ but itself: it can be sent or kept.
 """
 
 import argparse
+import os
 from pathlib import Path
 
-from biobert_jax.commands.at_hand import WRITE
+from biobert_jax import storage
 from biobert_jax.commands.output_options import check_output
 from biobert_jax.files import write_text_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's options."""
-    parser.set_defaults(paths={"output": WRITE})
+    parser.set_defaults(in_buckets=("workdirs", "output"))
     parser.add_argument("workdirs", metavar="WORKDIR", nargs="+")
     parser.add_argument(
         "--output",
@@ -35,13 +36,18 @@ def run(args: argparse.Namespace) -> int:
     runs = read_runs(args.workdirs)
     page = render_page(runs)
     name = "report.html" if len(runs) == 1 else "comparison.html"
-    output = Path(args.output) if args.output else Path(args.workdirs[0]) / name
-    check_output("--output", output, (f for run in args.workdirs for f in _read_files(run)))
-    write_text_atomically(output, page)
+    output = args.output or os.path.join(args.workdirs[0], name)
+    if storage.is_remote(output):
+        storage.write_bytes(output, page.encode("utf-8"))
+    else:
+        check_output("--output", output, (f for run in args.workdirs for f in _read_files(run)))
+        write_text_atomically(output, page)
     print(f"{output}: open it in a browser")
     return 0
 
 
 def _read_files(workdir: str) -> list[Path]:
     """What a run itself has left in its folder."""
+    if storage.is_remote(workdir):
+        return []
     return [path for path in Path(workdir).glob("*") if path.suffix != ".html"]

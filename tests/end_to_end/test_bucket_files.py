@@ -1,6 +1,7 @@
 """Verbs whose files are in an emulated bucket: what they make is what local files give."""
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -161,6 +162,18 @@ def test_configs_and_gin_in_a_bucket(bucket, data, tmp_path, capsys):
     gin = ["--gin_file", f"{bucket.bucket}/files/experiments/a.gin"]
     said = ran([*command, *gin], capsys, 1).err
     assert "nosuch" in said and "files/experiments/a.gin" in said
+
+
+def test_a_runs_page(bucket, pretrained, tmp_path, capsys):
+    run = remote_copy(bucket, "run", pretrained)
+    assert f"{run}/report.html: open it" in ran(["report", run], capsys).out
+    shutil.copytree(pretrained, tmp_path / "run")
+    ran(["report", tmp_path / "run"], capsys)
+    page = (tmp_path / "run/report.html").read_bytes()
+    assert storage.read_bytes(f"{run}/report.html") == page
+    output = f"{bucket.bucket}/files/page.html"
+    ran(["report", pretrained, "--output", output], capsys)
+    assert b"<html" in storage.read_bytes(output)
 
 
 def test_errors_are_one_line(bucket, tagger, tmp_path, capsys):
