@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
         expected(args.topology, args.slices)  # refused before anybody is waited for
     from biobert_jax.doctor.examine import Questions, examine
 
-    data = args.data or (config.data.dir if config else "")
-    questions = Questions(config, args.workdir or "", data, args.topology, args.slices)
+    data = [args.data] if args.data else _folders_of(config)
+    questions = Questions(config, args.workdir or "", tuple(data), args.topology, args.slices)
     meeting = find_processes(args)
     hosts = examine(meeting, questions, timeout=args.join_timeout)
     if meeting is None or meeting.process_id == 0:
@@ -59,6 +59,14 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             _write(args.json, hosts)
     return 0 if all(each.ok for host in hosts for each in host.findings) else 1
+
+
+def _folders_of(config) -> list[str]:
+    """The folders that a run of this config reads."""
+    if config is None:
+        return []
+    phases = getattr(config.data, "phases", ())
+    return [folder for folder in (config.data.dir, *(phase.dir for phase in phases)) if folder]
 
 
 def _show(hosts) -> None:

@@ -3,12 +3,14 @@
 Until JAX is joined the hosts speak by roll calls, since with other versions it could not be joined.
 """
 
+import functools
 import socket
+import tempfile
 import time
 from typing import Any, NamedTuple
 
 from biobert_jax import storage
-from biobert_jax.config import PretrainConfig
+from biobert_jax.config import DataConfig, PretrainConfig
 from biobert_jax.config_finetuning import FinetuneConfig
 from biobert_jax.doctor import compare, host
 from biobert_jax.doctor.findings import Finding, found
@@ -17,15 +19,16 @@ from biobert_jax.training.roll_call import roll_call
 
 
 class Questions(NamedTuple):
-    """What a run would use; None and "" are not asked for.
+    """What a run would use; None, "" and () are not asked for.
 
     Attributes:
+      data: folders that it reads.
       topology, slices: that the devices should be.
     """
 
     config: PretrainConfig | FinetuneConfig | None = None
     workdir: str = ""
-    data: str = ""
+    data: tuple[str, ...] = ()
     topology: str | None = None
     slices: int = 1
 
@@ -88,9 +91,22 @@ def _look_without_jax(questions: Questions) -> tuple[list[Finding], float | None
             return text
 
         findings.append(found("workdir", workdir))
-    if questions.data:
-        findings.append(found("data", lambda: host.try_data(questions.data)))
+    for folder in questions.data:
+        findings.append(found("data", functools.partial(host.try_data, folder)))
     return findings, ahead
+
+
+def _disks(questions: Questions, checkpoints: int) -> list[Finding]:
+    """The disk of a local workdir, and that of shards which are staged from a bucket."""
+    findings = []
+    if not storage.is_remote(questions.workdir):
+        place = questions.workdir or "."
+        findings.append(found("disk", lambda: host.disk(place, checkpoints)))
+    if any(map(storage.is_remote, questions.data)):
+        data = getattr(questions.config, "data", None)
+        staged = int(1e9 * getattr(data, "staging_gb", DataConfig.staging_gb))
+        findings.append(found("staging disk", lambda: host.disk(tempfile.gettempdir(), staged)))
+    return findings
 
 
 def _look_with_jax(questions: Questions) -> list[list[Finding]]:
@@ -108,14 +124,11 @@ def _look_with_jax(questions: Questions) -> list[list[Finding]]:
             return "mesh and batch fit the devices"
 
         findings.append(found("config", fits))
-    workdir = questions.workdir or "."
-    # What lies in a bucket takes no disk.
-    on_disk = 0 if storage.is_remote(workdir) else needs.disk
     findings += [
         found("kernels", lambda: devices.kernels(questions.config)),
         found("device memory", lambda: devices.device_memory(needs.device)),
         found("memory", lambda: host.memory(needs.host)),
-        found("disk", lambda: host.disk(workdir, on_disk)),
+        *_disks(questions, needs.disk),
     ]
     everyone = gather({"facts": devices.facts(), "findings": findings})
     shown = compare.devices([theirs["facts"] for theirs in everyone], expected)

@@ -125,11 +125,10 @@ def disk(place: str, needed: int) -> str:
     Raises:
       UserError: it is not enough.
     """
-    local = "." if storage.is_remote(place) else place
-    free = free_bytes(local)
-    check_space(max(needed, _LEAST_DISK), free, str(_nearest(local)))
+    free = free_bytes(place)
+    check_space(max(needed, _LEAST_DISK), free, str(_nearest(place)))
     need = f", about {size(needed)} needed" if needed else ""
-    return f"{size(free)} free at {_nearest(local)}{need}"
+    return f"{size(free)} free at {_nearest(place)}{need}"
 
 
 def memory(needed: int) -> str:

@@ -7,7 +7,7 @@ import types
 import jax
 import pytest
 
-from biobert_jax import cli
+from biobert_jax import cli, storage
 from biobert_jax.doctor import compare, devices, host
 from biobert_jax.model import kernel_checks
 from tests.model.test_kernel_checks import wrong as wrong_attention
@@ -151,10 +151,13 @@ def test_buckets(doctor, bucket):
     words = ("--workdir", "gs://bucket/doctor/run")
     findings = doctor(*words)
     assert all(ok for ok, _ in findings.values()), findings
-    assert "bucket's" in findings["clock"][1]
+    assert "bucket's" in findings["clock"][1] and "disk" not in findings
     assert not [name for name in bucket.names() if "doctor" in name]
     is_wrong(doctor("--workdir", "gs://no-such-bucket/run"), "workdir", "no-such-bucket")
     is_wrong(doctor("--data", "gs://bucket/nothing"), "data", "nothing is there")
+    storage.write_bytes("gs://bucket/doctor/data/manifest.json", b"{}")
+    findings = doctor("--data", "gs://bucket/doctor/data")
+    assert findings["data"][0] and "20.0 GB needed" in findings["staging disk"][1]
     for request in ("POST /upload", "DELETE "):
         with bucket.refusing((request, 403)):
             is_wrong(doctor(*words), "workdir", "gs://bucket")
@@ -178,7 +181,7 @@ examine.time = type("time", (), {"time": staticmethod(lambda: time() + 1000)})
 """
 RUN = """
 import sys
-from biobert_jax import cli
+from biobert_jax import cli, storage
 sys.exit(cli.main(["doctor"]))
 """
 
