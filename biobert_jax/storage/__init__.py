@@ -14,7 +14,6 @@ from biobert_jax.storage.faults import ConflictError, MissingError, StorageError
 from biobert_jax.storage.folders import delete_folder, download_folder, upload_folder
 from biobert_jax.storage.objects import (
     StoredObject,
-    delete,
     exists,
     glob,
     list_folder,
@@ -22,11 +21,10 @@ from biobert_jax.storage.objects import (
     read_object,
     stat,
     stat_all,
-    try_to_write,
-    write_bytes,
 )
 from biobert_jax.storage.reading import open_read
 from biobert_jax.storage.transfers import download, start_download, upload
+from biobert_jax.storage.writing import delete, try_to_write, write_bytes
 
 __all__ = [
     "SCHEME",

@@ -17,13 +17,15 @@ from biobert_jax.storage.faults import MissingError, StorageError, is_passing
 from biobert_jax.storage.objects import (
     StoredObject,
     check_crc32c,
-    described,
     encoded_crc32c,
     media_address,
     object_of,
+    stat_async,
+)
+from biobert_jax.storage.writing import (
+    described,
     own_or_conflict,
     sendable,
-    stat_async,
     upload_address,
     write_async,
 )
@@ -97,10 +99,10 @@ def upload(
     """Copies a local file to an object, which appears when it is whole.
 
     Args:
-      new, generation: as in `objects.write_bytes`.
+      new, generation: as in `writing.write_bytes`.
 
     Raises:
-      ConflictError, StorageError: as `objects.write_bytes`.
+      ConflictError, StorageError: as `writing.write_bytes`.
       OSError: the local file cannot be read.
     """
     condition = 0 if new else generation
