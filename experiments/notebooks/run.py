@@ -8,6 +8,7 @@ $NOTEBOOK_OUT (notebook_out).
 
 import base64
 import os
+import resource
 import sys
 import time
 from pathlib import Path
@@ -28,12 +29,19 @@ def main(names: list[str]) -> int:
     (OUT / "executed").mkdir(parents=True, exist_ok=True)
     failed = not paths
     for path in paths:
-        started = time.monotonic()
+        started, before = time.monotonic(), processor_seconds()
         error = execute(path)
-        seconds = time.monotonic() - started
-        print(f"{path.name}: {f'FAILED: {error}' if error else 'ok'}, {seconds:.0f} s", flush=True)
+        took = time.monotonic() - started, processor_seconds() - before
+        verdict = f"FAILED: {error}" if error else "ok"
+        print(f"{path.name}: {verdict}, {took[0]:.0f} s ({took[1]:.0f} s of CPU)", flush=True)
         failed |= bool(error)
     return int(failed)
+
+
+def processor_seconds() -> float:
+    """Of the kernels that have ended, and of what their cells started."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def execute(path: Path) -> str:

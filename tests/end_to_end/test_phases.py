@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import threading
 
 import jax
@@ -15,6 +16,7 @@ from biobert_jax.checkpoints import manifest, orbax
 from biobert_jax.checkpoints.tree import flatten
 from biobert_jax.training import pretrain
 from tests.end_to_end.conftest import ROOT, SHRUNK, prepare_command
+from tests.training.test_joining import slurm, start
 
 # Phases have batch sizes of their own; what is not in the pod's config of the shrunk quickstart's.
 OVERRIDES = [
@@ -32,21 +34,24 @@ OVERRIDES = [
 def folders(data, vocab, tmp_path_factory):
     """Rows of 32 as prepared, and rows of 64 as exported arrays."""
     root = tmp_path_factory.mktemp("phases")
-    command = prepare_command(vocab, root / "short")
-    command[command.index("--max_seq_length") + 1] = "32"
-    assert cli.main(command) == 0
+    words = prepare_command(vocab, root / "short")
+    words[words.index("--max_seq_length") + 1] = "32"
+    assert cli.main(words) == 0
     assert cli.main(["export", str(data), "--output", str(root / "long")]) == 0
     return root
 
 
-def train(folders, workdir, *more):
+def command(folders, workdir, *more):
     config = str(ROOT / "experiments/pretrain_pod.py")
     folder = [
         f"--config.data.phases.{i}.dir={folders / n}" for i, n in enumerate(("short", "long"))
     ]
-    return cli.main(
-        ["pretrain", "--config", config, "--workdir", str(workdir), *folder, *OVERRIDES, *more]
-    )
+    options = [*folder, *OVERRIDES, *more]
+    return ["pretrain", "--config", config, "--workdir", str(workdir), *options]
+
+
+def train(folders, workdir, *more):
+    return cli.main(command(folders, workdir, *more))
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +104,22 @@ def test_the_schedule_runs_through_the_phases(trained):
     # Warm-up of one step, then a line to zero at step 8, whatever the phase.
     expected = [0.0] + [2e-3 * (1 - step / 8) for step in range(1, 8)]
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_processes_compile_ahead_beside_their_collectives(folders, trained, tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = {"JAX_COORDINATOR_PORT": str(free.getsockname()[1])}
+    words = ["-m", "biobert_jax", *command(folders, tmp_path / "run")]
+    processes = [start(words, {**slurm(index), **port}) for index in (0, 1)]
+    said = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    ours, expected = training_lines(tmp_path / "run"), training_lines(trained)
+    assert [line["batch_crc"] for line in ours] == [line["batch_crc"] for line in expected]
+    for one, other in zip(ours, expected, strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
 
 
 # From step 4 the run goes through the change of phase; from 6 its step is not compiled ahead.
