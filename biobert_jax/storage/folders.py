@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -47,7 +48,8 @@ def download_folder(
             if not {"", ".", ".."}.isdisjoint(_within(folder, one).split("/")):
                 raise UserError(f"{one.path}: its name leads out of the folder: rename it")
         await _several(
-            download_async(connection, one, Path(local, _within(folder, one))) for one in found
+            partial(download_async, connection, one, Path(local, _within(folder, one)))
+            for one in found
         )
         return found
 
@@ -85,7 +87,7 @@ def upload_folder(
         if new or strange:
             await _delete(connection, [there[name] for name in reversed(last) if name in there])
         await _several(
-            upload_async(connection, root / name, f"{folder}/{name}")
+            partial(upload_async, connection, root / name, f"{folder}/{name}")
             for name in new
             if name not in last
         )
@@ -123,15 +125,15 @@ def delete_folder(
     return run(folder, "write", remove)
 
 
-async def _several(work: Iterable[Awaitable[T]]) -> None:
-    """Awaits all, a few at a time; the first error ends the others and is raised."""
+async def _several(work: Iterable[Callable[[], Awaitable[T]]]) -> None:
+    """Does all, a few at a time; the first error ends the others and is raised."""
     places = asyncio.Semaphore(TRANSFERS_AT_A_TIME)
 
-    async def one_of_them(awaitable: Awaitable[T]) -> None:
+    async def in_turn(one: Callable[[], Awaitable[T]]) -> None:
         async with places:
-            await awaitable
+            await one()
 
-    tasks = [asyncio.ensure_future(one_of_them(awaitable)) for awaitable in work]
+    tasks = [asyncio.ensure_future(in_turn(one)) for one in work]
     try:
         await asyncio.gather(*tasks)
     finally:
@@ -147,7 +149,7 @@ async def _delete(connection: "PatientFileSystem", objects: Iterable[StoredObjec
         except FileNotFoundError:
             pass  # gone already, or the answer to the first try was lost
 
-    await _several(delete(one) for one in objects)
+    await _several(partial(delete, one) for one in objects)
 
 
 async def _list(connection: "PatientFileSystem", folder: str) -> list[StoredObject]:

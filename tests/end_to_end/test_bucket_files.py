@@ -1,6 +1,7 @@
 """Verbs whose files are in an emulated bucket: what they make is what local files give."""
 
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from biobert_jax import cli, storage
-from biobert_jax.storage import copies
+from biobert_jax.checkpoints import huggingface
+from biobert_jax.storage import copies, transfers
 from tests.end_to_end.conftest import PRETRAIN, ner_command, pretrain_command
 
 
@@ -200,3 +202,31 @@ def test_errors_are_one_line(bucket, tagger, tmp_path, capsys):
         ["evaluate", "--predictions", f"{bucket.bucket}/none.conll"]
     )
     assert not storage.exists(out) and not bucket.names("files/out")
+
+
+def test_copies_are_removed_however_a_verb_ends(
+    bucket, tagger, tmp_path, capsys, monkeypatch, no_copies_left
+):
+    checkpoint = remote_copy(bucket, "tagger", tagger)
+    output = f"{bucket.bucket}/files/never"
+    command = ["convert", "--from", checkpoint, "--to", output, "--format", "hf"]
+
+    def left():
+        own = copies._own_folder(os.getpid())
+        return [p.name for p in own.rglob("*") if p.is_file() and p.stat().st_size > 1 << 20]
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transfers.os, "replace", full)
+        said = ran(command, capsys, 1).err.splitlines()
+    assert said[-1].startswith(f"error: no space left on this machine's disk for {checkpoint}")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(huggingface, "write", interrupted)
+        assert "interrupted" in ran(command, capsys, 130).err
+    assert not left() and not bucket.names("files/never")
