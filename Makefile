@@ -105,7 +105,7 @@ lock: $(VENV)/.installed-uv ## resolve setup.py anew into requirements/*.lock
 	@for name in base test parity tpu notebooks; do cp $(EVERYTHING) requirements/$$name.lock; done
 	@$(COMPILE) --output-file requirements/base.lock >/dev/null
 	@$(COMPILE) --extra test --output-file requirements/test.lock >/dev/null
-	@$(COMPILE) --extra tpu --output-file requirements/tpu.lock >/dev/null
+	@$(COMPILE) --extra tpu --extra gcs --output-file requirements/tpu.lock >/dev/null
 	@$(COMPILE) --extra notebooks --output-file requirements/notebooks.lock >/dev/null
 	@echo torch | $(COMPILE) --extra test --extra torch --excludes /dev/stdin \
 	    --output-file requirements/parity.lock >/dev/null

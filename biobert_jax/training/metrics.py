@@ -22,7 +22,7 @@ from biobert_jax.files import write_text_atomically
 STEP_SECONDS = ("step_seconds_p50", "step_seconds_p90", "step_seconds_p99", "step_seconds_max")
 # What `Throughput` measures, and when a line was written: these differ between runs that are the
 # same bit for bit.
-MEASURED = ("time", "tokens_per_second", "input_wait", *STEP_SECONDS, "mfu")
+MEASURED = ("time", "tokens_per_second", "input_wait", "staging_wait", *STEP_SECONDS, "mfu")
 
 
 class MetricsWriter:

@@ -1,6 +1,8 @@
 """The config of the scripts: what is refused, by key, in one line."""
 
 import re
+import runpy
+import sys
 
 import pytest
 from pod import config
@@ -16,6 +18,7 @@ from tests.tpu_scripts.conftest import CONFIG, ROOT, SCRIPTS
         ("slices = 2", "slicse = 2", "tpu.slicse: no such key; did you mean tpu.slices?"),
         ("[watch]", "[wach]", "wach: no such key; did you mean watch?"),
         ("slices = 2", 'slices = "2"', "tpu.slices = '2': it must be a whole number"),
+        ("poll_seconds = 0.05", "poll_seconds = 0", "poll_seconds = 0: more than 0"),
         ("slices = 2", "slices = 0", "tpu.slices = 0: at least one"),
         ('zone = "us-east5-a"', "", "zone is missing"),
         ('"demo"', '"Demo run"', "name = 'Demo run': it names requests"),
@@ -91,6 +94,17 @@ def test_the_example_is_complete_and_shows_the_defaults(tmp_path):
 def test_accelerators(name, chips, hosts, image):
     one = accelerator(name)
     assert (one.chips, one.hosts, one.runtime_version) == (chips, hosts, image)
+
+
+def test_the_lock_for_workers_has_what_a_pod_needs():
+    lock = (ROOT / config.Setup().lock).read_text()
+    assert {"jax", "libtpu", "gcsfs"} <= set(re.findall(r"^([\w-]+)==", lock, flags=re.M))
+
+
+def test_an_old_python_is_told_so(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 10, 12))
+    with pytest.raises(SystemExit, match="need Python 3.11 or newer"):
+        runpy.run_path(str(SCRIPTS / "pod" / "__init__.py"))
 
 
 def test_the_scripts_are_not_in_the_package():

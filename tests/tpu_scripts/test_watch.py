@@ -1,11 +1,17 @@
 """watch: from nothing to the end, through preemptions, failures, and its own death."""
 
 import json
+import shutil
 import signal
 import subprocess
 import time
 
 import pytest
+from pod import config
+from pod.errors import ScriptError
+from pod.gcloud import Gcloud
+from pod.queued import Request
+from pod.watch import Watcher
 
 from tests.tpu_scripts.test_launch import wait_until
 
@@ -182,3 +188,34 @@ def test_a_dry_run_shows_one_start(run):
     order = ["list", "delete", "list", "list", "create", "describe", "ssh", "ssh", "git", "ssh"]
     assert verbs == [*order, "ssh", "scp", "scp", "ssh", "ssh", "ssh", "ssh", "ssh", "ssh"]
     assert run.cloud.calls() == [] and not (run.folder / STATE).exists()
+
+
+@pytest.mark.slow
+def test_a_run_that_was_launched_from_another_machine(run, watching):
+    run("create", "--yes")
+    run("setup")
+    run("launch", "--", "wait_for_end")
+    shutil.rmtree(run.folder / STATE)
+    watch = watching("wait_for_end")
+    assert watch.stderr.readline().endswith("watch: running: demo\n")
+    end(run, "0")
+    assert watch.wait(30) == 0
+    assert watching().wait(20) == 0 and created(run) == 1
+
+
+@pytest.mark.parametrize("failures", [2, 3])
+def test_a_tpu_is_given_up_only_after_several_tries(run, monkeypatch, failures):
+    outcomes = [ScriptError("a worker does not answer")] * failures + [None] * 3
+    deleted = []
+
+    def setup_once(*_):
+        if error := outcomes.pop(0):
+            raise error
+
+    monkeypatch.setattr("pod.setup.setup", setup_once)
+    monkeypatch.setattr("pod.launch.launch", lambda *_: "launched")
+    monkeypatch.setattr("pod.queued.delete_request", lambda _, name: deleted.append(name))
+    watcher = Watcher(Gcloud(config.load(run.config), False, pause=lambda _: None), ["true"])
+    watcher.attempt(watcher.launch, Request("demo", "ACTIVE", ("demo",)))
+    assert deleted == (["demo"] if failures == 3 else [])
+    assert (watcher.launch_id == "launched") == (failures == 2)

@@ -183,6 +183,8 @@ def _check(config: Config) -> None:
     _one_of("watch.when_done", config.watch.when_done, ("delete", "keep"))
     if config.tpu.slices < 1:
         raise ScriptError(f"tpu.slices = {config.tpu.slices}: at least one")
+    if config.poll_seconds <= 0:
+        raise ScriptError(f"poll_seconds = {config.poll_seconds:g}: more than 0")
     if min(config.watch.same_code, config.setup.tries) < 1:
         raise ScriptError("watch.same_code and setup.tries: at least one")
     if config.ssh.internal_ip and config.ssh.tunnel_through_iap:

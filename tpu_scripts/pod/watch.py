@@ -155,8 +155,10 @@ class Watcher:
         if bare:
             return Seen("bare", f"{workers.named(bare)} is not set up", request)
         alive = {report["launch"] for report in reports.values() if report["state"] == "running"}
-        if len(alive) == 1:
+        if len(alive) == 1 and alive != {self.launch_id}:
             [self.launch_id] = alive
+            known = {"id": self.launch_id, "command": self.command}
+            remembered.write(self.config, remembered.LAUNCHED, known)
         if any(report["launch"] != self.launch_id for report in reports.values()):
             return Seen("idle", f"{request.name} has another launch or none", request)
         return self.judge(request, reports)
@@ -181,22 +183,31 @@ class Watcher:
         first = seen.what == "absent" and not self.memory.starts
         self.spend(seen.detail or seen.what, pause=not first)
 
-        for left in delete.sweep(self.gcloud):
-            note(left)
-        self.attempt(lambda: self.launch(create.create(self.gcloud)))
+        def start() -> None:
+            for left in delete.sweep(self.gcloud):
+                note(left)
+            self.launch(create.create(self.gcloud))
+
+        self.attempt(start)
 
     def launch(self, request: queued.Request) -> None:
-        """Sets up and launches; what cannot be set up is deleted, for the next look to replace.
+        """Sets up and launches, some times; what will not do it is deleted, to be replaced.
 
         Raises:
           ScriptError: it was.
         """
-        try:
-            setup.setup(self.gcloud, request)
-            self.launch_id = launch.launch(self.gcloud, request, self.command)
-        except ScriptError:
-            queued.delete_request(self.gcloud, request.name)
-            raise
+        tries = self.config.setup.tries
+        for left in reversed(range(tries)):
+            try:
+                setup.setup(self.gcloud, request)
+                self.launch_id = launch.launch(self.gcloud, request, self.command)
+                return
+            except ScriptError as error:
+                if not left:
+                    queued.delete_request(self.gcloud, request.name)
+                    raise
+                note(str(error))
+                self.gcloud.pause(self.config.poll_seconds)
 
     def attempt(self, step: Callable[..., Any], *args: Any) -> None:
         """Does a step; that it fails is for the next look to see."""
