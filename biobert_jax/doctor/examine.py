@@ -53,10 +53,16 @@ def examine(meeting: Meeting | None, questions: Questions, *, timeout: int) -> l
 
     versions = tell(host.versions())
     findings, ahead = _look_without_jax(questions)
+    several = meeting is not None and questions.workdir
+    is_first = meeting is None or meeting.process_id == 0
+    mark, *_ = tell(host.leave_mark(questions.workdir) if several and is_first else "")
     # All have come by now, and say at once what time it is.
-    tell(None)
     own = {"name": socket.gethostname(), "time": time.time(), "ahead": ahead, "findings": findings}
+    if mark and not is_first:
+        findings.append(found("shared workdir", lambda: host.see_mark(mark)))
     everyone = tell(own)
+    if mark and is_first:
+        host.remove_mark(mark)
     lines = [
         [versions_line, clock, *(Finding(*each) for each in theirs["findings"])]
         for versions_line, clock, theirs in zip(

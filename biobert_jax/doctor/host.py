@@ -12,6 +12,7 @@ from pathlib import Path
 from biobert_jax import __version__, storage
 from biobert_jax.disk import check_space, free_bytes
 from biobert_jax.errors import UserError
+from biobert_jax.storage import anywhere
 from biobert_jax.units import size
 
 # What the programs of a run, or the files between its hosts, depend on.
@@ -92,6 +93,36 @@ def try_workdir(place: str) -> tuple[str, float | None]:
     if not (same and listed):
         raise UserError(f"{folder}: a file that was written is not read back and listed")
     return f"{folder}: written, read, listed and deleted", None
+
+
+def leave_mark(place: str) -> str:
+    """Writes a file for the other hosts to look for at a workdir; "" where it cannot be written."""
+    folder = place.rstrip("/") if storage.is_remote(place) else str(_nearest(place))
+    path = f"{folder}/.biobert-doctor-{secrets.token_hex(8)}"
+    with contextlib.suppress(OSError, UserError):
+        anywhere.write_bytes(storage.path(path), _PROBE)
+        return path
+    return ""
+
+
+def see_mark(path: str) -> str:
+    """Looks for what process 0 has left.
+
+    Raises:
+      UserError: it is not there.
+    """
+    if not (storage.exists(path) if storage.is_remote(path) else Path(path).exists()):
+        raise UserError(
+            f"{path.rpartition('/')[0]}: what process 0 wrote is not there: give a workdir on a "
+            "file system that all hosts share, or in a bucket"
+        )
+    return "what process 0 wrote is there"
+
+
+def remove_mark(path: str) -> None:
+    """Takes it away when all have looked."""
+    with contextlib.suppress(OSError, UserError):
+        anywhere.remove(storage.path(path))
 
 
 def try_data(place: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from biobert_jax import cli, storage
 from biobert_jax.doctor import compare, devices, host
+from biobert_jax.errors import UserError
 from biobert_jax.model import kernel_checks
 from tests.model.test_kernel_checks import wrong as wrong_attention
 from tests.training.test_joining import slurm, start
@@ -182,18 +183,29 @@ examine.time = type("time", (), {"time": staticmethod(lambda: time() + 1000)})
 RUN = """
 import sys
 from biobert_jax import cli, storage
-sys.exit(cli.main(["doctor"]))
+sys.exit(cli.main(["doctor", "--workdir", sys.argv[1]]))
 """
 
 
+@pytest.mark.parametrize("place", ["{tmp_path}", "gs://bucket/doctor/shared"])
+def test_a_workdir_that_hosts_do_not_share(place, bucket, tmp_path):
+    mark = host.leave_mark(place.format(tmp_path=tmp_path))
+    assert host.see_mark(mark) == "what process 0 wrote is there"
+    host.remove_mark(mark)
+    with pytest.raises(UserError, match="what process 0 wrote is not there: give a workdir"):
+        host.see_mark(mark)
+    assert host.leave_mark("/proc/none") == ""
+
+
 @pytest.mark.parametrize("package", ["flax", pytest.param("jax", marks=pytest.mark.slow)])
-def test_two_hosts_that_differ(package, monkeypatch):
+def test_two_hosts_that_differ(package, monkeypatch, tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = {"JAX_COORDINATOR_PORT": str(free.getsockname()[1])}
     programs = [RUN, OTHERWISE % package + RUN]
     processes = [
-        start(["-c", program], {**slurm(index), **port}) for index, program in enumerate(programs)
+        start(["-c", program, str(tmp_path)], {**slurm(index), **port})
+        for index, program in enumerate(programs)
     ]
     said = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [1, 1], said
@@ -205,3 +217,4 @@ def test_two_hosts_that_differ(package, monkeypatch):
     assert ("not looked at" in texts) == (package == "jax")
     if package == "flax":
         assert "1 of 2 cpu (2 chips in all)" in said[0][0]
+    assert "ok     what process 0 wrote is there" in said[0][0] and not list(tmp_path.iterdir())
