@@ -34,8 +34,10 @@ def temporary_folder(owner: object) -> Path:
             if try_lock(lock):
                 shutil.rmtree(left.parent, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-    lock = open(folder / _LOCK, "w")  # held as long as the folder is
+    # Held as long as the folder is; it has its name when it is held, so that no other takes it.
+    lock = open(folder / f".{_LOCK}", "w")
     try_lock(lock)
+    os.replace(folder / f".{_LOCK}", folder / _LOCK)
 
     def remove() -> None:
         shutil.rmtree(folder, ignore_errors=True)

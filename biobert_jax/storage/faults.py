@@ -57,7 +57,7 @@ def explained(error: Exception, path: str, doing: str, patience: float) -> Excep
     Returns:
       The error itself where nothing better can be said of it.
     """
-    if isinstance(error, StorageError):
+    if isinstance(error, UserError):
         return error
     bucket = path.removeprefix("gs://").partition("/")[0]
     code = getattr(error, "code", None)

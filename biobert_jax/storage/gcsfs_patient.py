@@ -12,6 +12,7 @@ import aiohttp
 from gcsfs.core import GCSFileSystem
 from gcsfs.retry import HttpError, validate_response
 
+from biobert_jax.errors import UserError
 from biobert_jax.storage.faults import is_passing
 
 T = TypeVar("T")
@@ -35,8 +36,16 @@ _log = logging.getLogger("biobert_jax.storage")
 
 
 def patience_seconds() -> float:
-    """For how long passing errors are borne: 600 s, or what BIOBERT_STORAGE_PATIENCE says."""
-    return float(os.environ.get(PATIENCE_VARIABLE) or PATIENCE_SECONDS)
+    """For how long passing errors are borne: 600 s, or what BIOBERT_STORAGE_PATIENCE says.
+
+    Raises:
+      UserError: it says no number.
+    """
+    said = os.environ.get(PATIENCE_VARIABLE) or PATIENCE_SECONDS
+    try:
+        return float(said)
+    except ValueError:
+        raise UserError(f"{PATIENCE_VARIABLE}={said}: give a number of seconds") from None
 
 
 class Patience:

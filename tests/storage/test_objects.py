@@ -133,6 +133,10 @@ def test_patience_ends_in_one_line(bucket, folder, monkeypatch):
     with bucket.failing(share=1.0, faults=(503,)):
         with pytest.raises(storage.StorageError, match=r"^gs://\S+/x: the storage gave no good"):
             storage.read_bytes(f"{folder}/x")
+    monkeypatch.setenv(gcsfs_patient.PATIENCE_VARIABLE, "long")
+    with pytest.raises(UserError, match="^BIOBERT_STORAGE_PATIENCE=long: give a number"):
+        storage.read_bytes(f"{folder}/x")
+    monkeypatch.setenv(gcsfs_patient.PATIENCE_VARIABLE, "0.2")
     with bucket.failing(share=1.0, faults=("reset",)):
         with pytest.raises(storage.StorageError, match="no good answer for 0 s"):
             storage.write_bytes(f"{folder}/x", b"")
