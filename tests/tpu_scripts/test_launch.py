@@ -30,6 +30,13 @@ def states(run) -> list[tuple[str, str]]:
     return [(row["state"], row["code"]) for row in shown["workers"]]
 
 
+def let_end(run, node: str, code: str) -> None:
+    """Lets `wait_for_end` end; a file that is seen is whole."""
+    path = run.cloud.home(node) / "end"
+    path.with_name("end.new").write_text(code)
+    path.with_name("end.new").rename(path)
+
+
 def everything_written(run) -> bytes:
     """All that scripts, gcloud and workers have left in files, and on command lines."""
     written = json.dumps(run.cloud.calls()).encode()
@@ -218,14 +225,18 @@ def test_a_run_goes_on_alone_and_is_not_started_twice(ready):
     assert states(ready) == [("running", "")] * 2
     error = ready.fails("launch", "--", "wait_for_end")
     assert "a run is alive on slice 0 worker 0, slice 1 worker 0" in error
-    logs = ready.process("logs", stdout=subprocess.PIPE).communicate()[0].splitlines()
-    assert "0.0 | waiting" in logs and "1.0 | waiting" in logs
+
+    def logs() -> set[str]:
+        process = ready.process("logs", stdout=subprocess.PIPE)
+        return set(process.communicate()[0].splitlines())
+
+    wait_until(lambda: {"0.0 | waiting", "1.0 | waiting"} <= logs())
     for node, code in (("demo-0", "0"), ("demo-1", "7")):
-        (ready.cloud.home(node) / "end").write_text(code)
+        let_end(ready, node, code)
     wait_until(lambda: states(ready) == [("ended", "0"), ("ended", "7")])
     assert "slice 1 worker 0: ended with 7" in ready("status", code=1).stdout
     # The second launch's log goes on in the first one's file, with a code of its own.
-    (ready.cloud.home("demo-1") / "end").write_text("0")
+    let_end(ready, "demo-1", "0")
     ready("launch", "--", "wait_for_end")
     wait_until(lambda: states(ready) == [("ended", "0")] * 2)
     ready("fetch", "--output", str(ready.folder / "got"))
@@ -244,8 +255,8 @@ def test_a_worker_that_is_silent_or_busy_stops_the_launch(ready):
     assert re.search(r"slice 1 worker 0: process \d+ uses the TPU; nothing is left running", error)
     assert states(ready)[0][0] != "running"
     # Left by a process that is dead, it is in nobody's way.
-    (ready.cloud.home("demo-0") / "end").write_text("0")
-    (ready.cloud.home("demo-1") / "end").write_text("0")
+    let_end(ready, "demo-0", "0")
+    let_end(ready, "demo-1", "0")
     ready("launch", "--", "wait_for_end")
     assert not lock.exists()
 

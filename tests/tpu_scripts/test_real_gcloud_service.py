@@ -7,6 +7,7 @@ answers of the service are made here, and ssh and scp are programs that go to a 
 import json
 import os
 import re
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -20,7 +21,7 @@ from tests.tpu_scripts.test_real_gcloud import real_gcloud
 pytestmark = pytest.mark.slow
 
 # Where a host's address leads, and what its shell sees.
-REACH = """#!/usr/bin/python3 -I
+REACH = """#!{python} -I
 import os, re, shutil, subprocess, sys
 words = sys.argv[1:]
 with open({root!r} + "/calls", "a") as calls:
@@ -138,7 +139,7 @@ def service(tmp_path):
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("ssh", "scp"):
-        (programs / name).write_text(REACH.format(root=str(workers)))
+        (programs / name).write_text(REACH.format(python=sys.executable, root=str(workers)))
         (programs / name).chmod(0o755)
     (programs / "gcloud").symlink_to(os.path.realpath(gcloud))
     Service.requests, Service.states = {}, ["WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE"]

@@ -13,7 +13,7 @@ from pod.gcloud import Gcloud
 from pod.queued import Request
 from pod.watch import Watcher
 
-from tests.tpu_scripts.test_launch import wait_until
+from tests.tpu_scripts.test_launch import let_end, wait_until
 
 STATE = "run.toml.state"
 
@@ -47,9 +47,7 @@ def running(run, requests: int = 1) -> bool:
 def end(run, code: str) -> None:
     """Lets the command end."""
     for node in run.cloud.nodes():
-        path = run.cloud.home(node) / "end"
-        path.with_name("end.new").write_text(code)
-        path.with_name("end.new").rename(path)
+        let_end(run, node, code)
 
 
 def created(run) -> int:
