@@ -103,7 +103,8 @@ async def write_async(
     bucket, name = split(path)
     about, body = described(name, crc32c_of(content), condition), content
     boundary = secrets.token_hex(16)
-    # gcsfs's own has no carriage return before its boundary, and loses one that ends the content.
+    # A boundary that content cannot hold: gcsfs's is always the same, and begins with a line feed
+    # alone, so that a carriage return at the content's end would be taken for a part of it.
     head = (
         f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n"
         f"{json.dumps(about)}\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
