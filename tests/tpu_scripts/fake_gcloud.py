@@ -359,6 +359,8 @@ def scp(cloud: Cloud, positional, flags) -> int:
             there.unlink(missing_ok=True)
             shutil.copyfile(source, there)
             there.chmod(os.stat(source).st_mode & 0o755)
+            with open(cloud.folder / "sent", "a") as sent:
+                sent.write(f"{Path(source).name} {there.stat().st_mode & 0o777:o}\n")
     return 0
 
 

@@ -169,6 +169,7 @@ def test_secrets_and_variables_travel_in_no_word(ready):
         "os.rename(h + '/seen.new', h + '/seen')"
     )
     ready("launch", "--", "python3", "-c", code)
+    assert (ready.cloud.folder / "sent").read_text().splitlines()[-2:] == ["env 600"] * 2
     for index, node in enumerate(("demo-0", "demo-1")):
         seen = ready.cloud.home(node) / "seen"
         wait_until(seen.exists)
