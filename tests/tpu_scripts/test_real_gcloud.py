@@ -83,10 +83,14 @@ def test_it_takes_every_command(run, tmp_path):
 
 
 def test_the_tests_gcloud_takes_no_flag_that_the_real_one_refuses(tmp_path):
-    real_gcloud()
+    environment = {**os.environ, "CLOUDSDK_CONFIG": str(tmp_path)}
     for command, (valued, plain) in FLAGS.items():
         done = subprocess.run(
-            [real_gcloud(), *command.split(), "--help"], capture_output=True, text=True, timeout=120
+            [real_gcloud(), *command.split(), "--help"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         missing = [flag for flag in valued | plain if flag not in done.stdout]
         assert missing == [], command
