@@ -12,6 +12,7 @@ is 1 where one is WRONG.
 
 import argparse
 import json
+import os
 
 from biobert_jax.commands.config_file import (
     HELP,
@@ -41,6 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Examines, and prints the lines."""
+    # A run bears with a bucket that does not answer for longer than who waits for a finding.
+    os.environ.setdefault("BIOBERT_STORAGE_PATIENCE", "30")
     config = load_config(args, experiment_class(args.config)) if args.config else None
     if args.json:
         check_output("--json", args.json, [])

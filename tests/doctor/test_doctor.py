@@ -24,8 +24,9 @@ def data(tmp_path):
 
 
 @pytest.fixture
-def doctor(capsys, tmp_path):
-    """Runs it on this machine; returns the exit code and {check: (ok, text)}."""
+def doctor(capsys, tmp_path, monkeypatch):
+    """Runs it on this machine; returns {check: (ok, text)}."""
+    monkeypatch.setenv("BIOBERT_STORAGE_PATIENCE", "30")
 
     def run(*words):
         path = tmp_path / "findings.json"
