@@ -28,8 +28,13 @@ def read_object(path: Path) -> dict[str, Any]:
       ValueError: it holds something else, or is no JSON in UTF-8; the file is not named.
       OSError: it cannot be read.
     """
+    return parse_object(path.read_bytes())
+
+
+def parse_object(content: bytes) -> dict[str, Any]:
+    """`read_object` of a file's content."""
     try:
-        values = json.loads(path.read_bytes().decode("utf-8-sig"))
+        values = json.loads(content.decode("utf-8-sig"))
     except RecursionError as error:
         raise ValueError("not JSON: nested too deep") from error
     except ValueError as error:

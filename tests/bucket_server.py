@@ -117,15 +117,19 @@ class BucketServer(http.server.ThreadingHTTPServer):
     def failing(self, share: float = 0.2, seed: int = 0, faults: tuple = FAULTS) -> Iterator[None]:
         """Within the block a share of requests meets one of the faults."""
         self.trouble = Trouble(share, faults, random.Random(seed))
-        yield
-        self.trouble = Trouble()
+        try:
+            yield
+        finally:
+            self.trouble = Trouble()
 
     @contextlib.contextmanager
     def refusing(self, *rules: tuple[str, int]) -> Iterator[None]:
         """Within the block requests are answered with a status: ("POST /upload", 403)."""
         self.trouble = Trouble(refused=rules)
-        yield
-        self.trouble = Trouble()
+        try:
+            yield
+        finally:
+            self.trouble = Trouble()
 
     def be_silent(self, seconds: float) -> None:
         """Requests are accepted and not answered, from now on for some seconds."""

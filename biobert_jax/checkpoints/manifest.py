@@ -19,11 +19,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from biobert_jax import json_fields
+from biobert_jax import json_fields, storage
 from biobert_jax.config import ModelConfig
 from biobert_jax.corpus.text.tokenizer_files import TokenizerOptions
 from biobert_jax.errors import UserError
-from biobert_jax.storage import anywhere
+from biobert_jax.storage import DamagedError, StorageError, anywhere
 from biobert_jax.storage.anywhere import AnyPath
 
 NAME = "manifest.json"
@@ -36,6 +36,10 @@ PERMANENT, NORMAL, TEMPORARY = "permanent", "normal", "temporary"
 
 # Kinds of checkpoints without a task's head; the others are called by their tasks.
 PRETRAINING, ENCODER = "pretraining", "encoder"
+
+
+class Unreadable(UserError):
+    """A manifest could not be looked at: nothing is known of its checkpoint, good or bad."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ def folder_of(workdir: str | os.PathLike) -> AnyPath:
 
 def is_checkpoint(path: AnyPath) -> bool:
     """True for a folder that holds a finished checkpoint which no run has found damaged."""
+    if storage.is_remote(path):
+        return _is_whole(set(anywhere.files_below(path)))
     # A user's path may be a folder of a million files: no look below it.
     if not (path / NAME).exists() or (path / DAMAGED).exists():
         return False
@@ -107,22 +113,38 @@ def chosen_checkpoint(workdir: str | os.PathLike) -> AnyPath | None:
       UserError: of a task's run, a manifest cannot be read, so that it may be the best's.
     """
     saved = checkpoints_of(workdir)
-    if not saved or _said(saved[0], "kind", PRETRAINING) in (PRETRAINING, ENCODER):
-        return next(iter(saved), None)
-    best = [path for path in saved if read_metadata(path).best]
+    if not saved:
+        return None
+    try:
+        is_encoder = read_metadata(saved[0]).kind in (PRETRAINING, ENCODER)
+    except Unreadable:
+        raise
+    except UserError:  # whoever opens it is told
+        is_encoder = True
+    best = [] if is_encoder else [path for path in saved if read_metadata(path).best]
     return [*best, *saved][0]
 
 
 def superseded(folder: AnyPath, keep: int) -> list[AnyPath]:
     """The checkpoints that may go: all normal ones but the `keep` newest, and temporary ones but
-    the newest checkpoint of all. Not the best one.
+    the newest checkpoint of all. Not the best one, and none of which nothing could be learnt.
     """
     steps = sorted(_steps(folder))
-    kinds = {step: _said(folder / str(step), "retention", NORMAL) for step in steps}
-    best = [step for step in steps if _said(folder / str(step), "best", False)][-1:]
-    others = [step for step in steps if step not in best]
-    normal = [step for step in others if kinds[step] == NORMAL][:-keep]
-    temporary = [step for step in others if kinds[step] == TEMPORARY and step != steps[-1]]
+    kinds: dict[int, str] = {}
+    best: list[int] = []
+    for step in steps:
+        try:
+            metadata = read_metadata(folder / str(step))
+        except Unreadable:
+            continue
+        except UserError:  # damaged: nothing that a save should fail for
+            kinds[step] = NORMAL
+            continue
+        kinds[step] = metadata.retention
+        best = [step] if metadata.best else best
+    others = {step: kind for step, kind in kinds.items() if step not in best}
+    normal = [step for step, kind in others.items() if kind == NORMAL][:-keep]
+    temporary = [step for step, kind in others.items() if kind == TEMPORARY and step != steps[-1]]
     return [folder / str(step) for step in sorted(normal + temporary)]
 
 
@@ -130,7 +152,8 @@ def read_metadata(path: AnyPath) -> Metadata:
     """What a checkpoint says of itself.
 
     Raises:
-      UserError: its manifest cannot be read.
+      Unreadable: its manifest could not be looked at.
+      UserError: it has none, or a damaged one.
     """
     return _parse(path)[0]
 
@@ -139,9 +162,14 @@ def check_files(path: AnyPath, *, read: Callable[[int], None] = lambda size: Non
     """What differs between a checkpoint's files and its manifest, one line each.
 
     `read` is told the bytes of each file that was read.
+
+    Raises:
+      Unreadable, StorageError, OSError: nothing could be learnt of one of them.
     """
     try:
         _, files = _parse(path)
+    except Unreadable:
+        raise
     except UserError as error:
         return [str(error)]
     there = files_of(path)
@@ -150,10 +178,17 @@ def check_files(path: AnyPath, *, read: Callable[[int], None] = lambda size: Non
         if name not in files:
             problems.append(f"{path / name}: not in the manifest")
         else:
-            if anywhere.file_sha256(path / name) != files[name]:
+            if not _has_sum(path / name, files[name]):
                 problems.append(f"{path / name}: its SHA-256 differs from the manifest's")
             read(size)
     return problems
+
+
+def _has_sum(path: AnyPath, sha256: str) -> bool:
+    try:
+        return anywhere.file_sha256(path) == sha256
+    except DamagedError:  # of the bucket's own checksum too
+        return False
 
 
 def require_intact(path: AnyPath) -> None:
@@ -207,13 +242,16 @@ def remove_checkpoint(path: AnyPath) -> None:
 
 def remove_unfinished(folder: AnyPath) -> None:
     """Deletes steps without a manifest, and what Orbax had not yet given its name."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name.partition(".")[0].isdigit() and not (path / NAME).exists():
-            anywhere.remove_folder(path)
+    for name in anywhere.names_in(folder):
+        if name.partition(".")[0].isdigit() and not anywhere.exists(folder / name / NAME):
+            anywhere.remove_folder(folder / name)
 
 
 def _steps(folder: AnyPath) -> list[int]:
-    """Those of `is_checkpoint`, by one look at a bucket."""
+    """Those of `is_checkpoint`, of a bucket by one look."""
+    if not storage.is_remote(folder):
+        steps = [int(name) for name in anywhere.names_in(folder) if name.isdigit()]
+        return [step for step in steps if is_checkpoint(folder / str(step))]
     files: dict[str, set[str]] = {}
     for name in anywhere.files_below(folder):
         step, _, rest = name.partition("/")
@@ -224,14 +262,6 @@ def _steps(folder: AnyPath) -> list[int]:
 def _is_whole(names: set[str]) -> bool:
     has_params = any(name.startswith("params/") for name in names)
     return has_params and NAME in names and DAMAGED not in names
-
-
-def _said(path: AnyPath, name: str, otherwise: Any) -> Any:
-    """A value of the metadata; of a damaged manifest another: whoever opens that is told."""
-    try:
-        return getattr(read_metadata(path), name)
-    except UserError:
-        return otherwise
 
 
 def _is_inside(name: Any) -> bool:
@@ -246,7 +276,7 @@ def _content_sha256(content: dict[str, Any]) -> str:
 
 def _parse(path: AnyPath) -> tuple[Metadata, dict[str, str]]:
     try:
-        values = json_fields.read_object(path / NAME)
+        values = json_fields.parse_object(anywhere.read_bytes(path / NAME))
         if values.pop("format") != FORMAT:
             raise ValueError("another format")
         # One of an older version has none.
@@ -263,7 +293,12 @@ def _parse(path: AnyPath) -> tuple[Metadata, dict[str, str]]:
         if values.get("tokenizer"):
             TokenizerOptions.from_dict(values["tokenizer"])
         return Metadata(**values), files
-    except OSError as error:
-        raise UserError(f"{path / NAME}: {error.strerror}") from error
+    except FileNotFoundError as error:
+        raise UserError(f"{path / NAME}: no such file") from error
+    except DamagedError as error:
+        raise UserError(str(error)) from error
+    except (OSError, StorageError) as error:
+        reason = error if isinstance(error, StorageError) else f"{path / NAME}: {error.strerror}"
+        raise Unreadable(str(reason)) from error
     except (ValueError, KeyError, TypeError, AttributeError, UserError) as error:
         raise UserError(f"{path / NAME}: not a checkpoint's manifest ({error})") from error

@@ -5,6 +5,7 @@ all of them save and restore the arrays, each its own part, in one folder that a
 a file system or a bucket; each sums what it wrote, and process 0 alone does everything else.
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -24,7 +25,7 @@ from biobert_jax.checkpoints.manifest import Metadata
 from biobert_jax.corpus.text.tokenization import Tokenizer
 from biobert_jax.disk import check_space, free_bytes
 from biobert_jax.errors import UserError
-from biobert_jax.storage import anywhere
+from biobert_jax.storage import StorageError, anywhere
 from biobert_jax.storage.anywhere import AnyPath
 
 _NOT_SAVED = (
@@ -51,7 +52,7 @@ class CheckpointWriter:
         *,
         before_manifest: Callable[[], None] = lambda: None,
     ):
-        """Makes a writer, and removes what killed runs left unfinished.
+        """Makes a writer.
 
         Args:
           workdir: a folder of a file system, or of a bucket, that all processes reach.
@@ -63,8 +64,6 @@ class CheckpointWriter:
         self._keep = max(1, keep)
         self._before_manifest = before_manifest
         self._first = jax.process_index() == 0
-        if self._first:
-            manifest.remove_unfinished(self._folder)
         # Both items in one save: the processes meet once, and the folder appears as a whole.
         self._saver = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
@@ -73,20 +72,29 @@ class CheckpointWriter:
     def save(self, metadata: Metadata, tokenizer: Tokenizer, params: Any, optimizer: Any) -> None:
         """Starts a save of arrays that the caller may donate once this returns.
 
-        Waits for the save before it, and raises what went wrong there.
+        Waits for the save before it, and raises what went wrong there. `clear` has been called.
         """
         self.wait()
         path = self._folder / str(metadata.step)
-        if self._first:
-            manifest.remove_checkpoint(path)
-            sums.forget(path)
-            self._folder.mkdir(parents=True, exist_ok=True)
         if jax.process_count() > 1:
             multihost_utils.sync_global_devices(f"save {metadata.step}: the folder is free")
         arrays = {"params": params, "optimizer": optimizer}
         items = {name: ocp.args.StandardSave(tree) for name, tree in arrays.items()}
         self._saver.save(path, args=ocp.args.Composite(**items))
         self._finishing = self._thread.submit(self._finish, path, metadata, tokenizer)
+
+    def clear(self, step: int | None = None) -> None:
+        """Makes the place of a step free, or removes all that killed runs left unfinished.
+
+        For process 0, before the others go on.
+        """
+        if step is None:
+            manifest.remove_unfinished(self._folder)
+            return
+        path = self._folder / str(step)
+        manifest.remove_checkpoint(path)
+        sums.forget(path)
+        self._folder.mkdir(parents=True, exist_ok=True)
 
     def check_space(self, params: Any, optimizer: Any) -> None:
         """Refuses a save that the disk cannot hold, as far as is known before it is written.
@@ -135,13 +143,19 @@ class CheckpointWriter:
     def _finish(self, path: AnyPath, metadata: Metadata, tokenizer: Tokenizer) -> None:
         # Returns when the arrays of all processes are there. The processes meet through JAX's
         # coordination service: a collective here would run into those of the training thread.
-        self._saver.wait_until_finished()
         if not self._first:
-            sums.tell(path)
+            try:
+                self._saver.wait_until_finished()
+                sums.tell(path)
+            except Exception as error:
+                sums.tell_failure(path, error)
+                raise
             return
+        self._saver.wait_until_finished()
         _finish_checkpoint(path, metadata, tokenizer, self._before_manifest)
-        for old in manifest.superseded(self._folder, self._keep):
-            manifest.remove_checkpoint(old)
+        with contextlib.suppress(StorageError):  # those that stay go after the next save
+            for old in manifest.superseded(self._folder, self._keep):
+                manifest.remove_checkpoint(old)
 
 
 def write_checkpoint(path: Path, metadata: Metadata, tokenizer: Tokenizer, params: Any) -> None:

@@ -1,7 +1,7 @@
 """The sums of a checkpoint's files, each taken by the process that wrote the file.
 
-Every process reads back what it wrote, from where it lies now, so that an array that did not arrive
-as it was sent is found, and no process reads all of a large checkpoint. Process 0 gathers the sums.
+Every process reads back what it wrote, from where it lies now, so that no process reads all of a
+large checkpoint. Process 0 gathers the sums.
 """
 
 import json
@@ -17,6 +17,7 @@ from biobert_jax.storage.anywhere import AnyPath
 # Orbax has the arrays of process 3 in `params/ocdbt.process_3/`, and their description in
 # `params/array_metadatas/process_3`.
 _OWNER = re.compile(r"/(?:ocdbt\.)?process_(\d+)(?:/|$)")
+_FAILED = "failed"  # no file's name: those have a slash, or are ours
 # Seconds in which the others are expected to have read back what they wrote; JAX ends the run long
 # before, where one of them has died.
 _TIMEOUT = 1800
@@ -28,15 +29,27 @@ def tell(path: AnyPath) -> None:
     anywhere.write_bytes(_notes(path) / f"{own}.json", json.dumps(_sums(path, own)).encode())
 
 
+def tell_failure(path: AnyPath, error: Exception) -> None:
+    """Leaves word that this process could not save its part."""
+    note = {_FAILED: f"process {jax.process_index()}: {' '.join(str(error).split())}"}
+    place = _notes(path) / f"{jax.process_index()}.json"
+    anywhere.write_bytes(place, json.dumps(note).encode())
+
+
 def gather(path: AnyPath) -> dict[str, str]:
     """The SHA-256 of all of a checkpoint's files, on process 0; the others' notes are removed.
 
     Raises:
-      TimeoutError: a process has left none.
+      OSError: a process has left none, or failed; files are there that nobody has summed.
     """
     gathered = _sums(path, 0)
     for process in range(1, jax.process_count()):
-        gathered |= json.loads(_wait_for(_notes(path) / f"{process}.json"))
+        note = json.loads(_wait_for(_notes(path) / f"{process}.json"))
+        if _FAILED in note:
+            raise OSError(note[_FAILED])
+        gathered |= note
+    if unknown := set(manifest.files_of(path)) ^ set(gathered):
+        raise OSError(f"{path / min(unknown)}: no process has summed it, or it has gone")
     forget(path)
     return gathered
 
@@ -67,9 +80,9 @@ def _owner(name: str) -> int:
 
 def _wait_for(note: AnyPath) -> bytes:
     end, pause = time.monotonic() + _TIMEOUT, 0.05
-    while not note.exists():
+    while not anywhere.exists(note):
         if time.monotonic() > end:
             raise TimeoutError(f"{note}: not there after {_TIMEOUT} s")
         time.sleep(pause)
         pause = min(2 * pause, 2.0)
-    return note.read_bytes()
+    return anywhere.read_bytes(note)

@@ -24,6 +24,7 @@ from biobert_jax.commands.run_options import (
     join_processes,
 )
 from biobert_jax.errors import UserError
+from biobert_jax.storage import anywhere
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         if is_first():
             print(protocol.table(gathered))
         return 0
-    if (storage.path(args.workdir) / "runs").is_dir():
+    if anywhere.is_folder(storage.path(args.workdir) / "runs"):
         raise UserError(
             f"--workdir {args.workdir} holds several runs: choose another folder for a single one"
         )

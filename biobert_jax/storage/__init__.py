@@ -10,7 +10,7 @@ when the first object is asked for; JAX and TensorFlow never.
 """
 
 from biobert_jax.storage.connection import SCHEME, check_scheme, etils_path, is_remote, path
-from biobert_jax.storage.faults import ConflictError, MissingError, StorageError
+from biobert_jax.storage.faults import ConflictError, DamagedError, MissingError, StorageError
 from biobert_jax.storage.folders import delete_folder, download_folder, upload_folder
 from biobert_jax.storage.objects import (
     StoredObject,
@@ -29,6 +29,7 @@ from biobert_jax.storage.writing import delete, try_to_write, write_bytes
 __all__ = [
     "SCHEME",
     "ConflictError",
+    "DamagedError",
     "MissingError",
     "StorageError",
     "StoredObject",

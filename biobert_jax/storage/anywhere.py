@@ -29,8 +29,30 @@ def absolute(path: str | os.PathLike) -> AnyPath:
     return found if storage.is_remote(found) else found.absolute()
 
 
+def exists(path: AnyPath) -> bool:
+    """Whether there is a file of this name; that nothing could be learnt is an error."""
+    return storage.exists(path) if storage.is_remote(path) else path.exists()
+
+
+def is_folder(path: AnyPath) -> bool:
+    """Whether there is a folder of this name, in a bucket: anything in it."""
+    return bool(storage.list_folder(path)) if storage.is_remote(path) else path.is_dir()
+
+
+def read_bytes(path: AnyPath) -> bytes:
+    """A file's content."""
+    return storage.read_bytes(path) if storage.is_remote(path) else path.read_bytes()
+
+
+def names_in(folder: AnyPath) -> list[str]:
+    """The names of the files and folders in a folder; none where there is none."""
+    if storage.is_remote(folder):
+        return sorted({name.partition("/")[0] for name in files_below(folder)})
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
 def files_below(folder: AnyPath) -> dict[str, int]:
-    """The files in a folder and those in it, by their names from there on, with their bytes."""
+    """The bytes of the files in a folder and in those within it, by their names from there on."""
     if storage.is_remote(folder):
         start = len(os.fspath(folder).rstrip("/")) + 1
         return {one.path[start:]: one.size for one in storage.list_folder(folder)}
@@ -49,7 +71,7 @@ def file_sha256(path: AnyPath) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     if not storage.is_remote(path):
         return files.file_sha256(path)
-    with path.open("rb") as stream:
+    with storage.open_read(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -16,6 +16,10 @@ class MissingError(StorageError, FileNotFoundError):
     """There is no such object, or no such bucket."""
 
 
+class DamagedError(StorageError):
+    """An object's bytes are not those of its checksum."""
+
+
 class ConflictError(StorageError, FileExistsError):
     """An object is there that was to be new, or another than the one that was to be replaced."""
 

@@ -165,4 +165,4 @@ def _same(there: StoredObject | None, file: Path) -> bool:
     if there is None or there.size != file.stat().st_size:
         return False
     with open(file, "rb") as stream:
-        return crc32c_of_file(stream) == there.crc32c
+        return crc32c_of_file(stream, there.size) == there.crc32c

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 
 from biobert_jax.storage.connection import SCHEME, missing, run, split
-from biobert_jax.storage.faults import MissingError, StorageError
+from biobert_jax.storage.faults import DamagedError, MissingError
 
 if TYPE_CHECKING:
     from biobert_jax.storage.gcsfs_patient import PatientFileSystem
@@ -183,9 +183,9 @@ async def list_async(
 
 
 def check_crc32c(said: StoredObject, crc32c: str) -> None:
-    """Raises a StorageError where the bucket's CRC32C is not that of the bytes at hand."""
+    """Raises a DamagedError where the bucket's CRC32C is not that of the bytes at hand."""
     if said.crc32c != crc32c:
-        raise StorageError(
+        raise DamagedError(
             f"{said.path}: its bytes do not fit its checksum (CRC32C {crc32c}, and {said.crc32c} "
             "by the bucket): damaged on the way, or stored with a Content-Encoding; upload it anew"
         )

@@ -169,7 +169,7 @@ async def upload_async(
     with open(local, "rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         if size <= PART_BYTES:
-            return await write_async(connection, path, stream.read(), condition)
+            return await write_async(connection, path, stream.read(size), condition)
         return await _upload_in_parts(connection, stream, size, path, condition)
 
 
@@ -180,7 +180,7 @@ async def _upload_in_parts(
     from biobert_jax.storage.gcsfs_patient import Patience
 
     bucket, name = split(path)
-    about = described(name, crc32c_of_file(stream), condition)
+    about = described(name, crc32c_of_file(stream, size), condition)
     try:
         headers, _ = await connection._call(
             "POST",
@@ -196,7 +196,7 @@ async def _upload_in_parts(
         while True:
             try:
                 stream.seek(offset)
-                part = stream.read(PART_BYTES)
+                part = stream.read(min(PART_BYTES, size - offset))
                 status, headers, _, content = await connection.request_once(
                     "PUT",
                     session,
@@ -223,10 +223,11 @@ async def _upload_in_parts(
         return await own_or_conflict(connection, path, about, error)
 
 
-def crc32c_of_file(stream: IO[bytes]) -> str:
-    """The CRC32C of an open file as buckets write it."""
+def crc32c_of_file(stream: IO[bytes], size: int) -> str:
+    """The CRC32C of an open file's first bytes, as buckets write it: it may be growing."""
     stream.seek(0)
     sums = google_crc32c.Checksum()
-    while block := stream.read(_BLOCK_BYTES):
+    while block := stream.read(min(_BLOCK_BYTES, size)):
         sums.update(block)
+        size -= len(block)
     return encoded_crc32c(sums)

@@ -196,7 +196,7 @@ def _finetune(
         setting, fitted = calibrated(task, config, setting, held_out, data, found_of, params)
     if fitted or kept_options:
         path, kept = manifest.checkpoint_path(workdir.shared, step), dict(setting.options)
-        distributed.decide(lambda: manifest.change_metadata(path, options=kept))
+        save.change(path, options=kept)
 
     # The result: the test file's scores, predictions and a model card.
     predictions = []

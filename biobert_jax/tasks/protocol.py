@@ -22,6 +22,7 @@ from biobert_jax.errors import UserError
 from biobert_jax.files import write_text_atomically
 from biobert_jax.json_fields import read_optional_object
 from biobert_jax.scoring.similarity import NO_SHARES
+from biobert_jax.storage import anywhere
 from biobert_jax.storage.copies import bring_once
 from biobert_jax.tasks import tuning
 from biobert_jax.tasks.files.prepared import folds_in, is_empty, is_there
@@ -59,7 +60,7 @@ def finetune_all(
     Raises:
       UserError: as `finetune`; no such folds, a fold without a file, or a grid without data.eval.
     """
-    if manifest.folder_of(workdir).exists():
+    if anywhere.is_folder(manifest.folder_of(workdir)):
         raise UserError(
             f"--workdir {workdir} holds a single run: choose another folder for several ones"
         )

@@ -86,7 +86,8 @@ def _claim(workdir: Workdir, config: Any, num_steps: int) -> list[str]:
             before = defaults | _flat(read_object(path))
         except ValueError as error:
             raise UserError(
-                f"{path}: not a config ({error}): put it back as it was, or choose another folder"
+                f"{workdir.name}/{path.name}: not a config ({error}): put it back as it was, or "
+                "choose another folder"
             ) from error
         now = _flat(json.loads(to_json(config)))
         changed = {
@@ -111,11 +112,11 @@ def _claim(workdir: Workdir, config: Any, num_steps: int) -> list[str]:
             lines = [json.dumps(change) + "\n" for change in history]
             write_text_atomically(workdir.local / CHANGES, "".join(lines))
         write_text_atomically(path, to_json(config))
-        workdir.publish()
     except OSError as error:
         raise UserError(
             f"--workdir {workdir.name}: cannot be written ({error.strerror})"
         ) from error
+    workdir.publish()
     said = []
     if "init" in changed:
         said.append(

@@ -9,6 +9,7 @@ import jax
 from biobert_jax.checkpoints.orbax import CheckpointWriter
 from biobert_jax.config import ModelConfig, TrainConfig
 from biobert_jax.config_finetuning import FinetuneTrainConfig
+from biobert_jax.training import distributed
 from biobert_jax.training.flops import chip_of, num_chips, training_flops
 from biobert_jax.training.metrics import MetricsWriter, Progress, Throughput
 from biobert_jax.training.profile import Profiler
@@ -49,6 +50,7 @@ def instruments(
             workdir.shared, train.keep_checkpoints, before_manifest=workdir.publish
         )
         closing.callback(writer.close)
+        distributed.decide(writer.clear)
         metrics = MetricsWriter(workdir.local, start_step, active=first)
         closing.callback(metrics.close)
         progress = Progress(start_step, num_steps, active=first)

@@ -26,6 +26,10 @@ NAME = "lease.json"
 EXPIRES = 90.0
 REFRESH = 15.0
 _LOOK_AGAIN = 1.0
+# A refreshment under way is not waited for longer.
+_SECONDS_TO_END = 5.0
+# Tokens of this process's own leases.
+_HELD_HERE: set[str] = set()
 
 
 class Lease:
@@ -51,15 +55,19 @@ class Lease:
         self._token, self._number = uuid.uuid4().hex, 0
         self._generation = 0
         self._lost = ""
+        self._fresh_at = 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, name="lease", daemon=True)
 
     def check(self) -> None:
-        """Raises a UserError if the lease is known to be another's by now."""
+        """Raises a UserError if the lease is another's by now."""
+        # A refreshment may hang, or this machine have slept, while another run took over.
+        if not self._lost and _now() - self._fresh_at > self._expires / 2:
+            self._look_for_own()
         if self._lost:
             raise UserError(
                 f"{self._path}: taken over by {self._lost}, since this run gave no sign for "
-                f"{self._expires:.0f} s: this run ends, and has changed nothing since"
+                f"{self._expires:.0f} s: this run ends"
             )
 
     def __enter__(self) -> "Lease":
@@ -68,6 +76,21 @@ class Lease:
         Raises:
           UserError: a live run has it.
         """
+        _HELD_HERE.add(self._token)
+        try:
+            self._take()
+        except BaseException:
+            self._give_back()
+            raise
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stopped.set()
+        self._thread.join(_SECONDS_TO_END)
+        self._give_back()
+
+    def _take(self) -> None:
         while not self._create():
             seen = self._look()
             if seen is None:
@@ -83,15 +106,14 @@ class Lease:
                 self._watch(holder, generation)
             if self._replace(generation):
                 break
-        self._thread.start()
-        return self
 
-    def __exit__(self, *_) -> None:
-        self._stopped.set()
-        self._thread.join()
-        if not self._lost:
-            with contextlib.suppress(ConflictError):  # taken over just now
-                storage.delete(self._path, generation=self._generation)
+    def _give_back(self) -> None:
+        _HELD_HERE.discard(self._token)
+        # Where it cannot be reached, it expires.
+        with contextlib.suppress(StorageError):
+            holder, generation = self._look() or ({}, 0)
+            if holder.get("token") == self._token:
+                storage.delete(self._path, generation=generation)
 
     def _create(self) -> bool:
         return self._write(new=True)
@@ -102,11 +124,12 @@ class Lease:
     def _write(self, **condition: Any) -> bool:
         self._number += 1
         own = {"token": self._token, "number": self._number, **_process()}
+        began = _now()
         try:
             written = storage.write_bytes(self._path, json.dumps(own).encode(), **condition)
         except ConflictError:
             return False
-        self._generation = written.generation
+        self._generation, self._fresh_at = written.generation, began
         return True
 
     def _look(self) -> tuple[dict[str, Any], int] | None:
@@ -122,10 +145,13 @@ class Lease:
         self._say(
             f"{self._path}: held by {_name(holder)}: waiting {self._expires:.0f} s for a sign of it"
         )
-        end = time.monotonic() + self._expires
-        while time.monotonic() < end:
+        silent = 0.0
+        while silent < self._expires:
+            began = time.monotonic()
             time.sleep(_LOOK_AGAIN)
             seen = self._look()
+            # While the bucket answers nobody, its holder cannot give a sign either.
+            silent += min(time.monotonic() - began, 3 * _LOOK_AGAIN)
             if seen is None:
                 return
             if seen[1] != generation:
@@ -140,16 +166,25 @@ class Lease:
     def _keep_fresh(self) -> None:
         while not self._stopped.wait(self._refresh):
             try:
-                if self._replace(self._generation):
-                    continue
-                holder, generation = self._look() or ({}, 0)
-                if holder.get("token") == self._token:  # ours: the answer had been lost
-                    self._generation = generation
-                    continue
-                self._lost = _name(holder) if holder else "a run that has ended"
-                return
-            except StorageError:  # out of reach: a later refreshment, or a save, tells
+                if not self._replace(self._generation) and not self._look_for_own():
+                    return
+            except Exception:  # out of reach: a later refreshment, or a save, tells
                 continue
+
+    def _look_for_own(self) -> bool:
+        """Whether the lease is this one's, the answer to whose last writing may have been lost."""
+        began = _now()
+        holder, generation = self._look() or ({}, 0)
+        if holder.get("token") == self._token:
+            self._generation, self._fresh_at = generation, began
+            return True
+        self._lost = _name(holder) if holder else "a run that has ended"
+        return False
+
+
+def _now() -> float:
+    """Seconds, those in which the machine slept too."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _process() -> dict[str, Any]:
@@ -169,6 +204,8 @@ def _lives(holder: dict[str, Any]) -> bool | None:
     machine = _process()["machine"]
     if not isinstance(pid, int) or "" in machine or holder.get("machine") != machine:
         return None
+    if pid == os.getpid() and holder.get("token") not in _HELD_HERE:
+        return False
     return _started(pid) == holder.get("started")
 
 

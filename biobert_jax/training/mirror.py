@@ -16,11 +16,13 @@ from pathlib import Path
 
 from biobert_jax import storage
 from biobert_jax.checkpoints.manifest import FOLDER as CHECKPOINTS
-from biobert_jax.storage import anywhere
+from biobert_jax.storage import MissingError
 from biobert_jax.storage.anywhere import AnyPath
 
 METRICS = "metrics.jsonl"
 PARTS = f"{METRICS}.parts"
+MANY_PARTS = 50
+TRIES = 3
 # Folders that all processes write into: checkpoints, and programs (`training.compiled`).
 _OF_ALL = {CHECKPOINTS, "compiled"}
 _PART = re.compile(r"\d+-\d+")
@@ -37,26 +39,44 @@ class Mirror:
         # of their next part.
         self._sent: dict[str, tuple[int, int]] = {}
         self._metrics: dict[str, tuple[bytes, int]] = {}
+        self._parts: dict[str, int] = {}
 
     def pull(self) -> None:
         """Empties the local folder, and brings what the bucket has."""
         shutil.rmtree(self._local, ignore_errors=True)
         self._local.mkdir(parents=True)
-        names = [n for n in anywhere.files_below(self._remote) if _is_mirrored(n)]
-        parts: dict[str, list[str]] = {}
-        for name in names:
-            folder, _, part = name.rpartition("/")
-            if folder.rpartition("/")[2] == PARTS and _PART.fullmatch(part):
-                parts.setdefault(folder, []).append(part)
-            else:
-                storage.download(self._remote / name, self._local / name)
-        for folder, own in parts.items():
-            content = join({part: (self._remote / folder / part).read_bytes() for part in own})
-            name = folder.removesuffix(".parts")
-            self._metrics[name] = (content, 1 + max(_number(part) for part in own))
-            (self._local / name).parent.mkdir(parents=True, exist_ok=True)
-            (self._local / name).write_bytes(content)
+        self._bring()
+        for folder in sorted(self._local.rglob(PARTS)):
+            parts = {p.name: p.read_bytes() for p in folder.iterdir() if _PART.fullmatch(p.name)}
+            shutil.rmtree(folder)
+            metrics = folder.with_name(METRICS)
+            metrics.write_bytes(join(parts))
+            name = metrics.relative_to(self._local).as_posix()
+            self._parts[name] = len(parts)
+            self._metrics[name] = (join(parts), 1 + max(map(_number, parts), default=-1))
         self._sent = {name: self._state(name) for name in self._names()}
+
+    def shorten(self) -> None:
+        """Puts one part in the place of many, as a run of many saves has left."""
+        for name, number in self._parts.items():
+            if number <= MANY_PARTS:
+                continue
+            content, next_number = self._metrics[name]
+            whole, own = next_part(next_number, b"", content)
+            storage.write_bytes(self._remote / f"{name}.parts" / whole, own)
+            storage.delete_folder(self._remote / f"{name}.parts", keep={whole})
+            self._metrics[name] = (content, next_number + 1)
+
+    def _bring(self) -> None:
+        for attempt in range(TRIES):
+            try:
+                storage.download_folder(self._remote, self._local, wanted=_is_mirrored)
+                return
+            except MissingError:  # nothing there, or a run has written it anew meanwhile
+                if not storage.list_folder(self._remote):
+                    return
+                if attempt == TRIES - 1:
+                    raise
 
     def push(self) -> None:
         """Sends what has changed since; may be called while a run writes."""

@@ -24,6 +24,8 @@ def newest_metadata(workdir: str | os.PathLike) -> tuple[AnyPath, manifest.Metad
     for path in manifest.checkpoints_of(workdir):
         try:
             return path, manifest.read_metadata(path)
+        except manifest.Unreadable:
+            raise
         except UserError:
             continue  # damaged: `resume` says so
     return None
@@ -105,14 +107,29 @@ class Saver:
         at_step = dataclasses.replace(self._metadata, step=step, retention=retention, best=best)
         optimizer = optimizer_tree(state)
         self.wait()  # what is saved until now takes its space first
+
+        def make_ready() -> None:
+            self._workdir.check()
+            self._writer.check_space(state.params, optimizer)
+            self._writer.clear(step)
+
         # Processes that look at different moments may see different space.
-        distributed.decide(lambda: self._writer.check_space(state.params, optimizer))
+        distributed.decide(make_ready)
         self._writer.save(at_step, self._tokenizer, state.params, optimizer)
 
     def mark_best(self, step: int) -> None:
         """Notes of a finished checkpoint that it is the best so far."""
         path = manifest.checkpoint_path(self._workdir.shared, step)
-        distributed.decide(lambda: manifest.change_metadata(path, best=True))
+        self.change(path, best=True)
+
+    def change(self, path: AnyPath, **changes: Any) -> None:
+        """`manifest.change_metadata` by process 0, if the folder is still this run's."""
+
+        def change() -> None:
+            self._workdir.check()
+            manifest.change_metadata(path, **changes)
+
+        distributed.decide(change)
 
     def has(self, step: int) -> bool:
         """True where there is a finished checkpoint of a step."""

@@ -1,6 +1,7 @@
 """A run's folder, on a file system or in a bucket, with one run in it at a time."""
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -30,8 +31,8 @@ class Workdir:
         it is a mirror, which process 0 alone fills and sends.
       shared: a folder that all processes reach: the checkpoints. The same, but in a bucket's case.
       root: of several runs' workdirs the one that holds them, as `shared`.
-      publish: sends what has changed in a mirror; raises a UserError where another run has taken
-        the folder over.
+      publish: sends what has changed in a mirror, after `check`.
+      check: raises a UserError where another run has taken the folder over.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Workdir:
     shared: AnyPath
     root: AnyPath
     publish: Callable[[], None] = lambda: None
+    check: Callable[[], None] = lambda: None
 
     @classmethod
     def at(cls, folder: Path) -> "Workdir":
@@ -48,7 +50,7 @@ class Workdir:
     def child(self, name: str) -> "Workdir":
         """The workdir of one of several runs, below this one's."""
         local, shared = self.local / name, self.shared / name
-        return Workdir(f"{self.name}/{name}", local, shared, self.root, self.publish)
+        return dataclasses.replace(self, name=f"{self.name}/{name}", local=local, shared=shared)
 
 
 @contextlib.contextmanager
@@ -107,22 +109,26 @@ def _mirrored(workdir: str | os.PathLike, say: Callable[[str], None]) -> Iterato
         def enter() -> None:
             closing.enter_context(lease)
             mirror.pull()
+            mirror.shorten()
 
         def publish() -> None:
             lease.check()
             mirror.push()
 
+        # CPUs' processes meet at their first vote, and wait for half a minute alone.
+        distributed.decide(lambda: None)
         distributed.decide(enter)
         if not distributed.is_first():
             shutil.rmtree(local, ignore_errors=True)
             local.mkdir(parents=True)
-        opened = Workdir(str(workdir), local, shared, shared, publish)
+        opened = Workdir(str(workdir), local, shared, shared, publish, lease.check)
         try:
             yield opened
         except BaseException:
             if distributed.is_first():
                 with contextlib.suppress(Exception):  # what went wrong first is what is told
                     publish()
+                    shutil.rmtree(local, ignore_errors=True)
             raise
         distributed.decide(publish)
         shutil.rmtree(local, ignore_errors=True)

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def metadata(step, retention=NORMAL, best=False, kind="pretraining"):
 
 
 def save(writer, vocab, step, retention=NORMAL, best=False, kind="pretraining"):
+    writer.clear(step)
     writer.save(metadata(step, retention, best, kind), vocab, PARAMS, {"step": jnp.int32(step)})
     writer.wait()
 
@@ -142,7 +144,9 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(tmp_path, vocab):
     folder = tmp_path / "checkpoints"
     for name in ("4/params", "6.orbax-checkpoint-tmp/params", "notes"):
         (folder / name).mkdir(parents=True)
-    CheckpointWriter(tmp_path).close()
+    writer = CheckpointWriter(tmp_path)
+    writer.clear()
+    writer.close()
     assert sorted(path.name for path in folder.iterdir()) == ["2", "notes"]
 
 
@@ -227,3 +231,26 @@ def test_what_a_manifest_says_is_checked(tmp_path, vocab, change, message):
     path.write_text(json.dumps(content))
     with pytest.raises(UserError, match=re.escape(message)):
         manifest.read_metadata(tmp_path / "x")
+
+
+def test_checkpoints_are_listed_beside_a_save(tmp_path, vocab):
+    """Files come and go below the folder while a run saves and deletes."""
+    writer = CheckpointWriter(tmp_path, keep=1)
+    save(writer, vocab, 1)
+    stop, failed = threading.Event(), []
+
+    def look():
+        while not stop.is_set():
+            try:
+                assert steps(tmp_path)
+            except Exception as error:
+                failed.append(error)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    for step in range(2, 8):
+        save(writer, vocab, step)
+    stop.set()
+    looking.join()
+    writer.close()
+    assert not failed

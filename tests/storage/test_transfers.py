@@ -130,3 +130,20 @@ def test_names_that_lead_out_of_the_folder(bucket, folder, tmp_path):
     with pytest.raises(UserError, match="leads out of the folder"):
         storage.download_folder(folder, tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_grows_meanwhile_is_sent_as_it_was(bucket, folder, tmp_path, monkeypatch):
+    """As TensorBoard's, which a run writes while it is sent."""
+    path = tmp_path / "events"
+    content = bytes(transfers.PART_BYTES + 1000)
+    path.write_bytes(content)
+    real = transfers.crc32c_of_file
+
+    def growing(stream, size):
+        with open(path, "ab") as other:
+            other.write(b"more")
+        return real(stream, size)
+
+    monkeypatch.setattr(transfers, "crc32c_of_file", growing)
+    storage.upload(path, f"{folder}/events")
+    assert storage.read_bytes(f"{folder}/events") == content

@@ -1,16 +1,23 @@
 """A run whose folder is in a bucket: resumed bit for bit, whatever kills it or fails on the way."""
 
+import dataclasses
+import json
 import random
 import signal
 import time
 
+import jax.numpy as jnp
 import pytest
 
 from biobert_jax import storage
-from biobert_jax.checkpoints import manifest
+from biobert_jax.checkpoints import manifest, orbax
+from biobert_jax.config import ModelConfig
 from biobert_jax.errors import UserError
+from biobert_jax.training.saver import Saver, resume
+from biobert_jax.training.step import TrainState
 from biobert_jax.training.workdir import open_workdir
-from tests.training.toy_processes import assert_same_result, end, lines, start, wait_for_step
+from tests.checkpoints.tiny import tiny_tokenizer
+from tests.training.toy_processes import assert_same_result, end, start, wait_for_step
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +31,7 @@ def alone(tmp_path_factory):
 
 @pytest.fixture
 def workdir(bucket, request):
-    return f"{bucket.bucket}/{request.node.name}"
+    return f"{bucket.bucket}/{request.node.name.replace('[', '-').replace(']', '')}"
 
 
 def assert_only_what_a_run_leaves(bucket, workdir):
@@ -59,21 +66,70 @@ def test_two_are_stopped_go_back_to_a_whole_checkpoint_and_end_the_same(alone, w
     assert_only_what_a_run_leaves(bucket, workdir)
 
 
+def save_into(workdir, folder, *steps, retention=manifest.NORMAL):
+    writer = orbax.CheckpointWriter(workdir.shared, keep=1)
+    metadata = manifest.Metadata("pretraining", 0, ModelConfig(), "vocab.txt", data="toy")
+    save = Saver(writer, workdir, metadata, tiny_tokenizer(folder))
+    zero = jnp.int32(0)
+    for step in steps:
+        state = TrainState(jnp.int32(step), {"x": jnp.zeros(3)}, {"y": zero}, zero, zero)
+        save(step, state, retention)
+    writer.close()
+
+
+def test_a_run_that_has_lost_its_folder_touches_nothing(workdir, bucket, tmp_path):
+    with open_workdir(workdir) as opened:
+        save_into(opened, tmp_path, 10)
+        before = bucket.names(workdir.removeprefix("gs://bucket/"))
+        other = {"token": "x", "host": "elsewhere", "pid": 1}
+        storage.write_bytes(opened.shared / "lease.json", json.dumps(other).encode())
+
+        def lost():
+            raise UserError("taken over")
+
+        with pytest.raises(UserError, match="taken over"):
+            save_into(dataclasses.replace(opened, check=lost), tmp_path, 10)
+        assert bucket.names(workdir.removeprefix("gs://bucket/")) == before
+        assert len(manifest.checkpoints_of(workdir)) == 1
+
+
+@pytest.mark.parametrize("status", [403, 401, 400])
+def test_what_cannot_be_looked_at_is_not_taken_for_damaged(workdir, bucket, tmp_path, status):
+    with open_workdir(workdir) as opened:
+        save_into(opened, tmp_path, 10, retention=manifest.PERMANENT)
+        save_into(opened, tmp_path, 20, 30)
+        path = manifest.checkpoint_path(opened.shared, 10)
+        with bucket.refusing((f"{str(path)[12:]}/manifest.json", status)):
+            with pytest.raises(manifest.Unreadable, match="gs://bucket"):
+                manifest.check_files(path)
+            with pytest.raises(UserError, match="gs://bucket"):
+                resume(opened, None, print, data="other")
+            folder = manifest.folder_of(opened.shared)
+            assert path not in manifest.superseded(folder, 1)
+        assert [found.name for found in manifest.checkpoints_of(workdir)] == ["30", "10"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_twenty_kills_at_random_moments(alone, workdir, bucket):
-    rng, kills = random.Random(0), 0
+    rng, kills, in_a_save = random.Random(0), 0, 0
+    run = f"{workdir.removeprefix('gs://bucket/')}/checkpoints"
     while kills < 20:
         processes = start(workdir, "--pause", "0.03", processes=1)
-        before = len(lines(workdir))
-        time.sleep(rng.uniform(2.0, 6.0))
+        # From the first requests of a start to the end: most of a run is saving.
+        wanted = len(bucket.requests) + rng.randrange(5, 400)
+        while len(bucket.requests) < wanted and processes[0].poll() is None:
+            time.sleep(0.005)
         processes[0].kill()
         codes, said = end(processes)
         if codes == [0]:
             assert_same_result(workdir, alone)
             storage.delete_folder(workdir)
-        kills += codes == [-signal.SIGKILL]
-        assert len(lines(workdir)) >= before or codes == [0]
+        if codes == [-signal.SIGKILL]:
+            kills += 1
+            steps = {int(name.split("/")[2]) for name in bucket.names(run) if "/params/" in name}
+            in_a_save += bool(steps - {int(path.name) for path in manifest.checkpoints_of(workdir)})
+    assert in_a_save >= 3, "no test of half checkpoints otherwise"
     codes, said = end(start(workdir, processes=1))
     assert codes == [0], said
     assert_same_result(workdir, alone)

@@ -12,6 +12,7 @@ from biobert_jax.training import lease as lease_module
 from biobert_jax.training.lease import Lease
 
 QUICK = {"expires": 0.6, "refresh": 0.1}
+PATIENT = {"expires": 20.0, "refresh": 0.1}
 
 
 @pytest.fixture(autouse=True)
@@ -36,11 +37,11 @@ def is_there(folder):
 
 @pytest.mark.parametrize("machine", ["this one", "another"])
 def test_it_is_held_by_one_and_given_back(folder, machine, monkeypatch):
-    with Lease(folder, **QUICK) as held:
+    with Lease(folder, **PATIENT) as held:
         if machine == "another":  # whose processes cannot be looked at
             monkeypatch.setattr(lease_module, "_lives", lambda holder: None)
         with pytest.raises(UserError, match=f"another run is in it .process {os.getpid()} on "):
-            with Lease(folder, **QUICK):
+            with Lease(folder, **PATIENT):
                 pass
         held.check()
     assert not is_there(folder)
@@ -75,6 +76,24 @@ def test_who_has_lost_it_is_told_and_leaves_it_alone(folder):
         with pytest.raises(UserError, match="taken over by process 1 on elsewhere"):
             held.check()
     assert is_there(folder)
+
+
+def test_who_cannot_refresh_it_looks_before_a_save(folder, monkeypatch):
+    """A refreshment may hang while another run takes over."""
+    with Lease(folder, expires=0.4, refresh=60.0) as held:
+        held.check()
+        leave(folder)
+        time.sleep(0.3)
+        with pytest.raises(UserError, match="taken over by process 1 on elsewhere"):
+            held.check()
+
+
+def test_a_lease_that_this_process_has_given_up_is_free(folder):
+    own = lease_module._process()
+    leave(folder, **own)
+    with Lease(folder, **PATIENT):
+        pass
+    assert not is_there(folder)
 
 
 def test_answers_that_get_lost_do_not_lose_it(folder, bucket):

@@ -87,6 +87,7 @@ def run(args: argparse.Namespace, workdir: Workdir) -> None:
     shardings = jax.tree.map(lambda x: x.sharding, state)
     metrics = MetricsWriter(workdir.local, start_step, active=distributed.is_first())
     writer = orbax.CheckpointWriter(workdir.shared, keep=2, before_manifest=workdir.publish)
+    distributed.decide(writer.clear)
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = tiny_tokenizer(Path(folder))
     metadata = manifest.Metadata("pretraining", 0, ModelConfig(), "vocab.txt", data="toy")
