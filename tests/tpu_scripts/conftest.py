@@ -124,8 +124,13 @@ class Run:
 
     def process(self, script: str, *args: str, **options) -> subprocess.Popen:
         """A script as a process of its own, as users start it."""
+
+        def heed_ctrl_c():  # which a shell's background jobs, tests among them, are told to ignore
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+        command = self.command(script, *args)
         return subprocess.Popen(
-            self.command(script, *args), env=self.environment(), text=True, **options
+            command, env=self.environment(), text=True, preexec_fn=heed_ctrl_c, **options
         )
 
     def fails(self, script: str, *args: str) -> str:

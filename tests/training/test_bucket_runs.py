@@ -45,6 +45,7 @@ def assert_only_what_a_run_leaves(bucket, workdir):
     assert not [name for name in names if "tmp" in name.lower()]
 
 
+@pytest.mark.slow
 def test_two_are_stopped_go_back_to_a_whole_checkpoint_and_end_the_same(alone, workdir, bucket):
     processes = start(workdir, "--pause", "0.2")
     wait_for_step(processes, workdir, 10)
@@ -93,7 +94,7 @@ def test_a_run_that_has_lost_its_folder_touches_nothing(workdir, bucket, tmp_pat
         assert len(manifest.checkpoints_of(workdir)) == 1
 
 
-@pytest.mark.parametrize("status", [403, 401, 400])
+@pytest.mark.parametrize("status", [403, pytest.param(400, marks=pytest.mark.slow)])
 def test_what_cannot_be_looked_at_is_not_taken_for_damaged(workdir, bucket, tmp_path, status):
     with open_workdir(workdir) as opened:
         save_into(opened, tmp_path, 10, retention=manifest.PERMANENT)
