@@ -1,14 +1,13 @@
 """BERT-base on a TPU pod slice: LAMB, large batches, first of short rows and then of long ones.
 
     biobert compile --config experiments/pretrain_pod.py --topology v5e:16x16
-    biobert pretrain --config experiments/pretrain_pod.py --workdir /shared/runs/pod \\
-        --distributed \\
-        --config.data.phases.0.dir=data/pubmed-128 --config.data.phases.1.dir=data/pubmed-512
+    biobert pretrain --config experiments/pretrain_pod.py --workdir gs://B/runs/pod \\
+        --config.data.phases.0.dir=gs://B/pubmed-128 --config.data.phases.1.dir=gs://B/pubmed-512
 
 The optimizer and the two lengths are those of You et al. 2020 (LAMB), whose BERT took 76 minutes on
 a TPU v3 pod: here 16,384 rows of 128 for nine tenths of the steps, then 8,192 of 512; the schedule
 runs through. Rows are packed, so that a step holds more text than theirs. The same command runs on
-every host, and all write to one folder that they share.
+every host (docs/tpu.md); a pod has no shared disk, so that data and workdir are in a bucket.
 Expected: not run here, since it needs a pod; `biobert compile` says whether it fits and how fast a
 step can be.
 """

@@ -126,9 +126,11 @@ def _mirrored(workdir: str | os.PathLike, say: Callable[[str], None]) -> Iterato
             yield opened
         except BaseException:
             if distributed.is_first():
-                with contextlib.suppress(Exception):  # what went wrong first is what is told
+                try:
                     publish()
                     shutil.rmtree(local, ignore_errors=True)
+                except Exception as error:  # what went wrong first is what the run ends with
+                    say(f"{workdir}: {error}; what was not sent is in {local} until the next run")
             raise
         distributed.decide(publish)
         shutil.rmtree(local, ignore_errors=True)

@@ -56,6 +56,7 @@ def test_same_files_as_the_local_runner(corpus, vocab, tmp_path, monkeypatch, ca
     assert cli.main(["verify", str(tmp_path / "beam/data")]) == 0
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_another_run_was_stopped_and_never_beside_one(
     corpus, vocab, tmp_path, monkeypatch, capsys
 ):

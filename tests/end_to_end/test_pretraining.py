@@ -78,6 +78,7 @@ def test_a_run_that_died_ends_the_same_bit_for_bit(pretrained, data, tmp_path, s
     assert_same_result(tmp_path / "run", pretrained)
 
 
+@pytest.mark.slow
 def test_killed_for_real(pretrained, data, tmp_path):
     process = biobert(pretrain_command(data, tmp_path / "run"))
     wait_until(process, lambda: manifest.checkpoints_of(tmp_path / "run"))

@@ -107,6 +107,7 @@ ON_DEVICES = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 def test_on_four_devices_it_gives_the_same():
     environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     subprocess.run([sys.executable, "-c", ON_DEVICES], check=True, env=environment)

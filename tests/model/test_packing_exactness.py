@@ -161,8 +161,7 @@ def gradient(**changes):
     ("remat", "scan_layers"),
     [
         *((remat, True) for remat in REMAT[1:]),
-        *((remat, False) for remat in REMAT[::2]),
-        pytest.param("dots", False, marks=pytest.mark.slow),
+        *(pytest.param(remat, False, marks=pytest.mark.slow) for remat in REMAT),
     ],
 )
 def test_rematerialisation_changes_no_gradient(remat, scan_layers):

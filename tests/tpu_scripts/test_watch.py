@@ -60,6 +60,7 @@ def memory(run) -> dict:
     return json.loads((run.folder / STATE / "watch.json").read_text())
 
 
+@pytest.mark.slow
 def test_from_nothing_through_a_preemption_and_its_own_death_to_the_end(run, watching):
     watch = watching("wait_for_end")
     wait_until(lambda: running(run))

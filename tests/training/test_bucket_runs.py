@@ -20,15 +20,6 @@ from tests.checkpoints.tiny import tiny_tokenizer
 from tests.training.toy_processes import assert_same_result, end, start, wait_for_step
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """The undisturbed run on a disk."""
-    workdir = tmp_path_factory.mktemp("alone") / "run"
-    codes, said = end(start(workdir, processes=1))
-    assert codes == [0], said
-    return workdir
-
-
 @pytest.fixture
 def workdir(bucket, request):
     return f"{bucket.bucket}/{request.node.name.replace('[', '-').replace(']', '')}"

@@ -221,8 +221,8 @@ def test_two_join_without_being_told(kind, port):
 @pytest.mark.parametrize(
     "verb, index",
     [
-        ("pretrain", 0),
         ("finetune", 1),
+        pytest.param("pretrain", 0, marks=pytest.mark.slow),
         pytest.param("pretrain", 1, marks=pytest.mark.slow),
         pytest.param("finetune", 0, marks=pytest.mark.slow),
     ],

@@ -10,15 +10,6 @@ from biobert_jax.errors import EXIT_STUCK
 from tests.training.toy_processes import assert_same_result, end, lines, start, wait_for_step
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """The undisturbed run of one process."""
-    workdir = tmp_path_factory.mktemp("alone") / "run"
-    codes, said = end(start(workdir, processes=1))
-    assert codes == [0], said
-    return workdir
-
-
 def test_two_stop_together_and_go_on_as_if_they_never_had(alone, tmp_path):
     workdir = tmp_path / "run"
     processes = start(workdir, "--pause", "0.05")
@@ -43,6 +34,7 @@ def test_two_stop_together_and_go_on_as_if_they_never_had(alone, tmp_path):
     assert kept == [40, 30, 20, 10]  # 20 and 40 for ever, 10 and 30 as the two newest of the rest
 
 
+@pytest.mark.slow
 def test_one_dies_and_the_other_does_not_wait_for_ever(alone, tmp_path):
     workdir = tmp_path / "run"
     processes = start(workdir, "--pause", "0.05", "--watchdog_minutes", "0.2")
