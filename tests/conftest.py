@@ -28,8 +28,11 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # The files that take longest, longest first: with --no-loadscope-reorder workers take files in
 # this order, so that none is left alone with a long one at the end. All others come after them.
-# The first four are long in test-slow alone.
+# The first seven are long in test-slow alone.
 LONGEST_FIRST = (
+    "end_to_end/test_tpu_scripts.py",
+    "training/test_bucket_runs.py",
+    "tpu_scripts/test_watch.py",
     "training/test_layouts.py",
     "end_to_end/test_resume.py",
     "end_to_end/test_multiprocess.py",
