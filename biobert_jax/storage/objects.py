@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 
 from biobert_jax.storage.connection import SCHEME, missing, run, split
-from biobert_jax.storage.faults import DamagedError, MissingError
+from biobert_jax.storage.faults import DamagedError, MissingError, StorageError
 
 if TYPE_CHECKING:
     from biobert_jax.storage.gcsfs_patient import PatientFileSystem
 
 REQUESTS_AT_A_TIME = 32
+
+
+# How often an object that others write is looked at anew.
+_READS = 10
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,21 @@ def read_object(path: str | os.PathLike) -> tuple[bytes, StoredObject]:
     """An object's content and what the bucket says of that very content; errors as `stat`'s."""
 
     async def read(connection: "PatientFileSystem") -> tuple[bytes, StoredObject]:
-        found = await stat_async(connection, os.fspath(path))
-        _, content = await connection._call(
-            "GET", media_address(connection), *split(path), alt="media", generation=found.generation
-        )
-        check_crc32c(found, crc32c_of(content))
-        return content, found
+        for _ in range(_READS):
+            found = await stat_async(connection, os.fspath(path))
+            try:
+                _, content = await connection._call(
+                    "GET",
+                    media_address(connection),
+                    *split(path),
+                    alt="media",
+                    generation=found.generation,
+                )
+            except FileNotFoundError:  # written anew meanwhile: what is there now is read
+                continue
+            check_crc32c(found, crc32c_of(content))
+            return content, found
+        raise StorageError(f"{os.fspath(path)}: written anew each time it was read: try again")
 
     return run(path, "read", read)
 

@@ -10,7 +10,7 @@ from etils.epath import gpath
 
 from biobert_jax import storage
 from biobert_jax.errors import UserError
-from biobert_jax.storage import connection, gcsfs_patient
+from biobert_jax.storage import connection, gcsfs_patient, objects, writing
 
 names = itertools.count()
 
@@ -116,6 +116,23 @@ def test_a_lost_answer_is_no_other_writer(bucket, folder):
         with pytest.raises(storage.ConflictError):
             storage.write_bytes(first.path, b"1", new=True)
     assert storage.read_bytes(first.path) == b"2"
+
+
+def test_an_object_that_is_written_meanwhile_is_read_all_the_same(bucket, folder, monkeypatch):
+    path = f"{folder}/lease"
+    storage.write_bytes(path, b"0")
+    real, written = objects.stat_async, []
+
+    async def stat(connection, path):
+        found = await real(connection, path)
+        if len(written) < 3:
+            written.append(str(len(written) + 1).encode())
+            await writing.write_async(connection, path, written[-1])
+        return found
+
+    monkeypatch.setattr(objects, "stat_async", stat)
+    content, found = storage.read_object(path)
+    assert content == b"3" and found.size == 1
 
 
 def test_silence_is_waited_out(bucket, folder, monkeypatch):
